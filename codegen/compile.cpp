@@ -1,0 +1,165 @@
+#include "codegen/compile.h"
+
+#include <chrono>
+
+#include <fmt/format.h>
+#include <llvm/IR/Module.h>
+#include <llvm/Support/SHA256.h>
+
+#include "codegen/emit_kernels.h"
+#include "codegen/emit_program.h"
+#include "codegen/jit.h"
+#include "codegen/link.h"
+#include "codegen/optimize.h"
+#include "codegen/write_header.h"
+#include "passes/pipeline.h"
+#include "passes/plan_memory.h"
+#include "runtime/error.h"
+#include "runtime/weights_file.h"
+
+namespace dlc::codegen {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// The bits of runtime/cpu.h that code for this target needs.
+uint64_t needed_features(const Target& target) {
+  switch (target.isa) {
+    case Isa::kX86V3:
+      return DLC_CPU_X86_V2 | DLC_CPU_X86_V3;
+    case Isa::kX86V4:
+      return DLC_CPU_X86_V2 | DLC_CPU_X86_V3 | DLC_CPU_X86_V4;
+    case Isa::kX86V2:
+      return DLC_CPU_X86_V2;
+    case Isa::kNeon:
+      return 0;
+  }
+  return 0;
+}
+
+// The compilation of one graph up to optimised LLVM IR.
+class Compilation {
+ public:
+  Compilation(ir::Graph& graph, const CompileOptions& options)
+      : start_(Clock::now()), options_(options), target_(Target::parse(options.cpu)) {
+    passes::PassReport pass_report;
+    program_ = passes::run_pipeline(graph, options.passes, &pass_report);
+    report_.graph_nodes = pass_report.graph_nodes;
+    for (const auto& [pass, seconds] : pass_report.seconds) report_.pass_seconds[pass] += seconds;
+
+    name_ = c_identifier(options.name.empty() ? graph.name() : options.name);
+    constants_ = std::make_unique<ConstantPool>(program_);
+    module_ = make_module(context_, target_, name_);
+    KernelSet kernels = emit_kernels(*module_, program_, target_, name_);
+    report_.kernels = static_cast<int>(kernels.code.size());
+    report_.distinct_kernels = kernels.distinct;
+    report_.constant_bytes = constants_->size();
+    const passes::MemoryPlan plan = passes::plan_memory(program_);
+    if (plan.slots.empty() && plan.dynamic_buffers == 0) report_.arena_bytes = plan.fixed_bytes;
+    ModelInfo info;
+    info.name = name_;
+    info.build = fmt::format("dlc 0.1.0, {}", options.cpu == "native" ? target_.cpu : options.cpu);
+    info.content_hash = content_hash_ = content_hash();
+    info.cpu_features = needed_features(target_);
+    info.profile = options.profile;
+    info.constants_in_file = !options.weights_file.empty();
+    header_ = write_header(program_, info);
+    emit_program(*module_, {program_, plan, *constants_, kernels.code}, info);
+    report_.pass_seconds["emit"] = seconds_since(start_) - passes_total();
+    timed("optimize", [&] { optimize(*module_, target_); });
+  }
+
+  CompiledModel to_model() {
+    CompiledModel model;
+    model.content_hash = content_hash_;
+    model.header = header_;
+    model.name = name_;
+    timed("machine_code", [&] { model.object = to_object(*module_, target_); });
+    model.constants = constant_bytes_.defined() ? constant_bytes_ : constants_->bytes();
+    report_.seconds = seconds_since(start_);
+    model.report = report_;
+    return model;
+  }
+
+  std::string to_llvm() { return to_text(*module_); }
+  std::string to_assembly_text() { return to_assembly(*module_, target_); }
+
+ private:
+  template <class F>
+  void timed(const char* what, F&& f) {
+    const auto start = Clock::now();
+    f();
+    report_.pass_seconds[what] = seconds_since(start);
+  }
+
+  double passes_total() const {
+    double total = 0;
+    for (const auto& [pass, seconds] : report_.pass_seconds) total += seconds;
+    return total;
+  }
+
+  // Of the constants and of the code before optimisation: equal inputs of the compiler give equal hashes.
+  std::string content_hash() {
+    constant_bytes_ = constants_->bytes();
+    llvm::SHA256 hash;
+    hash.update(llvm::StringRef(static_cast<const char*>(constant_bytes_.data()),
+                                static_cast<size_t>(constant_bytes_.byte_size())));
+    hash.update(to_text(*module_));
+    std::string text;
+    for (uint8_t byte : hash.final()) text += fmt::format("{:02x}", byte);
+    return text;
+  }
+
+  Clock::time_point start_;
+  const CompileOptions& options_;
+  Target target_;
+  ir::Program program_;
+  llvm::LLVMContext context_;
+  std::unique_ptr<llvm::Module> module_;
+  std::unique_ptr<ConstantPool> constants_;
+  Tensor constant_bytes_;
+  std::string name_;
+  std::string content_hash_;
+  std::string header_;
+  CompileReport report_;
+};
+
+}  // namespace
+
+CompiledModel compile_to_object(ir::Graph& graph, const CompileOptions& options) {
+  return Compilation(graph, options).to_model();
+}
+
+runtime::Program load(CompiledModel model) { return load_object(model.object, model.constants, model.name); }
+
+void write_shared_library(const CompiledModel& model, const std::string& path,
+                          const CompileOptions& options) {
+  const bool beside = !options.weights_file.empty();
+  if (beside) {
+    runtime::write_weights_file(options.weights_file, model.content_hash, model.constants);
+  }
+  link_shared_library({model.name, model.object, beside ? Tensor() : model.constants}, path);
+}
+
+void write_object(const CompiledModel& model, const std::string& path) {
+  link_object({model.name, model.object, model.constants}, path);
+}
+
+runtime::Program compile(ir::Graph& graph, const CompileOptions& options) {
+  return load(compile_to_object(graph, options));
+}
+
+std::string emit_llvm(ir::Graph& graph, const CompileOptions& options) {
+  return Compilation(graph, options).to_llvm();
+}
+
+std::string emit_assembly(ir::Graph& graph, const CompileOptions& options) {
+  return Compilation(graph, options).to_assembly_text();
+}
+
+}  // namespace dlc::codegen

@@ -1,0 +1,55 @@
+// From a graph to native code: the driver of passes, emission, LLVM and the linker.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "ir/graph.h"
+#include "passes/options.h"
+#include "runtime/program.h"
+
+namespace dlc::codegen {
+
+struct CompileOptions {
+  passes::Options passes;
+  std::string cpu = "native";  // Target::parse
+  std::string name;            // of the model in its library; default: the graph's
+  bool profile = false;        // calls dlc_kernel_begin/end around every kernel
+  std::string weights_file;    // constants go to this file instead of the library
+  int compile_threads = 0;     // 0: as many as the process may use
+};
+
+// What compilation did, for the summary.
+struct CompileReport {
+  int graph_nodes = 0;
+  int kernels = 0;
+  int distinct_kernels = 0;
+  int64_t constant_bytes = 0;
+  int64_t arena_bytes = -1;  // -1: depends on symbols
+  double seconds = 0;
+  std::map<std::string, double> pass_seconds;
+  std::vector<std::string> notes;  // where Winograd is used, ...
+};
+
+// The model as an object file plus what a linker or loader needs beside it.
+struct CompiledModel {
+  std::string name;  // a C identifier: prefix of what the object exports
+  std::string content_hash;
+  std::string header;  // C header of the model
+  std::string object;  // bytes of the ELF object, without the constants
+  Tensor constants;    // the constant section, uint8
+  CompileReport report;
+};
+
+CompiledModel compile_to_object(ir::Graph& graph, const CompileOptions& options);
+// Links the object and the constants in memory: the same bytes as in the library.
+runtime::Program load(CompiledModel model);
+runtime::Program compile(ir::Graph& graph, const CompileOptions& options);
+// Writes `path` atomically (temporary file, then rename).
+void write_shared_library(const CompiledModel& model, const std::string& path, const CompileOptions& options);
+void write_object(const CompiledModel& model, const std::string& path);
+// Text forms: LLVM IR after optimisation, assembly.
+std::string emit_llvm(ir::Graph& graph, const CompileOptions& options);
+std::string emit_assembly(ir::Graph& graph, const CompileOptions& options);
+
+}  // namespace dlc::codegen

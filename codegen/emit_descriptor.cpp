@@ -1,0 +1,244 @@
+#include "codegen/emit_descriptor.h"
+
+#include <algorithm>
+
+#include "runtime/error.h"
+
+namespace dlc::codegen {
+
+using ir::Dim;
+
+namespace {
+
+class DescriptorEmitter {
+ public:
+  DescriptorEmitter(llvm::Module& module, const ProgramParts& parts, const ModelInfo& info,
+                    const DimsTable& table, const RunLayout& layout)
+      : module_(module),
+        parts_(parts),
+        info_(info),
+        table_(table),
+        layout_(layout),
+        pointer_(llvm::PointerType::getUnqual(module.getContext())) {}
+
+  llvm::GlobalVariable* emit(const DescriptorParts& functions) {
+    std::vector<const ir::Buffer*> inputs = border(ir::BufferKind::kInput);
+    std::vector<const ir::Buffer*> outputs = border(ir::BufferKind::kOutput);
+    check(outputs.size() == layout_.outputs.size(), "every output has a buffer");
+    std::vector<llvm::Constant*> fields = {i64(static_cast<int64_t>(DLC_MODEL_MAGIC)),
+                                           i32(DLC_ABI_VERSION),
+                                           i32(sizeof(dlc_model)),
+                                           text(info_.name),
+                                           text(info_.build),
+                                           text(info_.content_hash),
+                                           i64(static_cast<int64_t>(info_.cpu_features)),
+                                           i32(inputs.size()),
+                                           i32(outputs.size()),
+                                           i32(table_.input_symbols().size()),
+                                           i32(static_cast<size_t>(table_.size())),
+                                           i32(static_cast<size_t>(functions.arena_slot)),
+                                           i32(layout_.kernels.size()),
+                                           i32(static_cast<size_t>(parts_.plan.dynamic_buffers)),
+                                           i64(layout_.scratch_bytes),
+                                           i64(parts_.plan.state_bytes),
+                                           values(inputs),
+                                           values(outputs),
+                                           symbols(),
+                                           output_shape_slots(),
+                                           kernels(),
+                                           constants(),
+                                           i64(parts_.constants.size()),
+                                           functions.bind,
+                                           functions.run,
+                                           external("dlc_model_runtime")};
+    llvm::Constant* data = llvm::ConstantStruct::getAnon(fields);
+    check(module_.getDataLayout().getTypeAllocSize(data->getType()) == sizeof(dlc_model),
+          "the descriptor's layout is that of dlc_model");
+    return define(data, descriptor_symbol(info_.name), llvm::GlobalValue::ExternalLinkage);
+  }
+
+ private:
+  llvm::Constant* i64(int64_t value) {
+    return llvm::ConstantInt::getSigned(llvm::Type::getInt64Ty(module_.getContext()), value);
+  }
+  llvm::Constant* i32(size_t value) {
+    return llvm::ConstantInt::get(llvm::Type::getInt32Ty(module_.getContext()), static_cast<uint32_t>(value));
+  }
+  llvm::Constant* i32_or_none(int32_t value) {
+    return llvm::ConstantInt::getSigned(llvm::Type::getInt32Ty(module_.getContext()), value);
+  }
+  llvm::Constant* i8(uint8_t value) {
+    return llvm::ConstantInt::get(llvm::Type::getInt8Ty(module_.getContext()), value);
+  }
+  llvm::GlobalVariable* define(llvm::Constant* data, const std::string& name,
+                               llvm::GlobalValue::LinkageTypes linkage = llvm::GlobalValue::PrivateLinkage) {
+    return new llvm::GlobalVariable(module_, data->getType(), true, linkage, data, name);
+  }
+  llvm::Constant* text(const std::string& value) {
+    return define(llvm::ConstantDataArray::getString(module_.getContext(), value), "text");
+  }
+  llvm::Constant* array(const std::vector<llvm::Constant*>& elements, const char* name) {
+    if (elements.empty()) return llvm::ConstantPointerNull::get(pointer_);
+    auto* type = llvm::ArrayType::get(elements.front()->getType(), elements.size());
+    return define(llvm::ConstantArray::get(type, elements), name);
+  }
+  llvm::Constant* external(const std::string& name) {
+    return module_.getOrInsertGlobal(name, llvm::Type::getInt8Ty(module_.getContext()));
+  }
+
+  std::vector<const ir::Buffer*> border(ir::BufferKind kind) {
+    std::vector<const ir::Buffer*> found;
+    for (const ir::Buffer& buffer : parts_.program.buffers) {
+      if (buffer.kind == kind && !buffer.view) found.push_back(&buffer);
+    }
+    std::sort(found.begin(), found.end(),
+              [](const ir::Buffer* a, const ir::Buffer* b) { return a->border_index < b->border_index; });
+    for (size_t i = 0; i < found.size(); ++i) {
+      check(found[i]->border_index == static_cast<int>(i), "inputs and outputs are numbered without gaps");
+    }
+    return found;
+  }
+
+  llvm::Constant* values(const std::vector<const ir::Buffer*>& buffers) {
+    std::vector<llvm::Constant*> rows;
+    for (const ir::Buffer* buffer : buffers) {
+      std::vector<llvm::Constant*> dims, texts;
+      for (const Dim& extent : buffer->shape) {
+        dims.push_back(i64(extent_code(extent, buffer->kind == ir::BufferKind::kInput)));
+        texts.push_back(text(extent.to_string()));
+      }
+      rows.push_back(llvm::ConstantStruct::getAnon(
+          {text(buffer->name), i8(static_cast<uint8_t>(buffer->dtype)), i32(buffer->shape.size()),
+           array(dims, "dims"), array(texts, "texts")}));
+    }
+    return array(rows, "values");
+  }
+
+  // What dlc_value_info says of an extent. For an output only symbols of inputs have a number; the others are
+  // known by their text and, after a run, by output_shape_dims.
+  int64_t extent_code(const Dim& extent, bool is_input) {
+    if (extent.is_constant()) return extent.value();
+    if (is_input) return -1 - table_.input_symbol(extent);
+    if (extent.is_symbol()) return -1 - table_.symbol_slot(extent.symbol_name());
+    return -1 - int64_t{table_.size()};
+  }
+
+  llvm::Constant* symbols() {
+    std::vector<llvm::Constant*> names;
+    for (const std::string& symbol : table_.input_symbols()) names.push_back(text(symbol));
+    return array(names, "symbols");
+  }
+
+  llvm::Constant* output_shape_slots() {
+    std::vector<llvm::Constant*> slots;
+    for (const RunLayout::Output& output : layout_.outputs) {
+      for (size_t i = 0; i < parts_.program.buffer(output.buffer).shape.size(); ++i) {
+        slots.push_back(i32(static_cast<size_t>(output.extents.base) + i));
+      }
+    }
+    return array(slots, "output_shape_dims");
+  }
+
+  llvm::Constant* kernels() {
+    std::vector<llvm::Constant*> rows;
+    for (const RunLayout::KernelRow& row : layout_.kernels) {
+      rows.push_back(llvm::ConstantStruct::getAnon(
+          {text(row.name), text(row.origin), i32_or_none(row.flops_slot), i32_or_none(row.bytes_slot)}));
+    }
+    return array(rows, "kernels");
+  }
+
+  llvm::Constant* constants() {
+    bool is_elsewhere = info_.constants_in_file || parts_.constants.size() == 0;
+    if (is_elsewhere) return llvm::ConstantPointerNull::get(pointer_);
+    return external(constants_symbol(info_.name));
+  }
+
+  llvm::Module& module_;
+  const ProgramParts& parts_;
+  const ModelInfo& info_;
+  const DimsTable& table_;
+  const RunLayout& layout_;
+  llvm::PointerType* pointer_;
+};
+
+// One function of the header: NAME_<suffix>(arguments...) calls `target` with the model's descriptor in front
+// if `with_model`.
+struct Forward {
+  const char* suffix;
+  const char* target;
+  char result;            // 'i' int32, 'l' int64, 'p' pointer, 'v' void
+  const char* arguments;  // of the header's function, in the same letters
+  bool with_model;
+};
+
+constexpr Forward kForwards[] = {
+    {"init", "dlc_context_create", 'i', "pp", true},
+    {"run", "dlc_context_run_flat", 'i', "pppp", false},
+    {"run_tensors", "dlc_context_run", 'i', "ppp", false},
+    {"output_shape", "dlc_context_output_shape", 'p', "pi", false},
+    {"arena_bytes", "dlc_model_arena_bytes", 'l', "p", true},
+    {"error", "dlc_context_error", 'p', "p", false},
+    {"status_text", "dlc_status_text", 'p', "i", false},
+    {"release", "dlc_context_release", 'v', "p", false},
+};
+
+llvm::Type* type_of(llvm::LLVMContext& context, char letter) {
+  switch (letter) {
+    case 'i':
+      return llvm::Type::getInt32Ty(context);
+    case 'l':
+      return llvm::Type::getInt64Ty(context);
+    case 'p':
+      return llvm::PointerType::getUnqual(context);
+    default:
+      return llvm::Type::getVoidTy(context);
+  }
+}
+
+void emit_forward(llvm::Module& module, const std::string& name, const Forward& forward,
+                  llvm::GlobalVariable* descriptor) {
+  llvm::LLVMContext& context = module.getContext();
+  std::vector<llvm::Type*> own, passed;
+  if (forward.with_model) passed.push_back(llvm::PointerType::getUnqual(context));
+  for (const char* letter = forward.arguments; *letter != '\0'; ++letter)
+    own.push_back(type_of(context, *letter));
+  passed.insert(passed.end(), own.begin(), own.end());
+  llvm::Type* result = type_of(context, forward.result);
+  auto* function = llvm::Function::Create(llvm::FunctionType::get(result, own, false),
+                                          llvm::GlobalValue::ExternalLinkage, name, module);
+  llvm::IRBuilder<> builder(llvm::BasicBlock::Create(context, "entry", function));
+  std::vector<llvm::Value*> arguments;
+  if (forward.with_model) arguments.push_back(descriptor);
+  for (llvm::Argument& argument : function->args()) arguments.push_back(&argument);
+  llvm::FunctionCallee target =
+      module.getOrInsertFunction(forward.target, llvm::FunctionType::get(result, passed, false));
+  llvm::Value* value = builder.CreateCall(target, arguments);
+  if (result->isVoidTy()) {
+    builder.CreateRetVoid();
+  } else {
+    builder.CreateRet(value);
+  }
+}
+
+}  // namespace
+
+llvm::GlobalVariable* emit_descriptor(llvm::Module& module, const ProgramParts& parts, const ModelInfo& info,
+                                      const DimsTable& table, const RunLayout& layout,
+                                      const DescriptorParts& functions) {
+  return DescriptorEmitter(module, parts, info, table, layout).emit(functions);
+}
+
+void emit_header_functions(llvm::Module& module, const ModelInfo& info, llvm::GlobalVariable* descriptor) {
+  for (const Forward& forward : kForwards) {
+    emit_forward(module, info.name + "_" + forward.suffix, forward, descriptor);
+  }
+}
+
+std::vector<std::string> header_symbols(const std::string& model_name) {
+  std::vector<std::string> names;
+  for (const Forward& forward : kForwards) names.push_back(model_name + "_" + forward.suffix);
+  return names;
+}
+
+}  // namespace dlc::codegen

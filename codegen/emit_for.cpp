@@ -1,0 +1,37 @@
+#include "codegen/emit.h"
+
+namespace dlc::codegen {
+
+void emit_for(llvm::IRBuilder<>& builder, llvm::Value* begin, llvm::Value* end, llvm::Value* step,
+              const char* name, const std::function<void(llvm::Value* i)>& body) {
+  llvm::LLVMContext& context = builder.getContext();
+  llvm::Function* function = builder.GetInsertBlock()->getParent();
+  llvm::BasicBlock* entry = builder.GetInsertBlock();
+  auto* loop = llvm::BasicBlock::Create(context, name, function);
+  auto* exit = llvm::BasicBlock::Create(context, llvm::Twine(name) + ".end", function);
+  builder.CreateCondBr(builder.CreateICmpSLT(begin, end), loop, exit);
+
+  builder.SetInsertPoint(loop);
+  llvm::PHINode* i = builder.CreatePHI(begin->getType(), 2, name);
+  i->addIncoming(begin, entry);
+  body(i);
+  llvm::Value* next = builder.CreateNSWAdd(i, step);
+  i->addIncoming(next, builder.GetInsertBlock());
+  builder.CreateCondBr(builder.CreateICmpSLT(next, end), loop, exit);
+  builder.SetInsertPoint(exit);
+}
+
+void emit_if(llvm::IRBuilder<>& builder, llvm::Value* condition, const char* name,
+             const std::function<void()>& body) {
+  llvm::LLVMContext& context = builder.getContext();
+  llvm::Function* function = builder.GetInsertBlock()->getParent();
+  auto* then = llvm::BasicBlock::Create(context, name, function);
+  auto* exit = llvm::BasicBlock::Create(context, llvm::Twine(name) + ".end", function);
+  builder.CreateCondBr(condition, then, exit);
+  builder.SetInsertPoint(then);
+  body();
+  builder.CreateBr(exit);
+  builder.SetInsertPoint(exit);
+}
+
+}  // namespace dlc::codegen

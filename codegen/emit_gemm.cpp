@@ -1,0 +1,119 @@
+// The blocks of a matrix product around its register tiles.
+//
+// A task is a block of rows and a block of panels of one batch element. Inside, panels run outermost, so that
+// a panel of B stays in the first caches while the rows of the block, which fit the second-level cache, pass
+// by.
+#include <algorithm>
+
+#include "codegen/emit_kernel.h"
+#include "codegen/emit_tile.h"
+#include "runtime/error.h"
+
+namespace dlc::codegen {
+
+using ir::Dim;
+
+namespace {
+
+Dim count(const std::vector<ir::ContractionAxis>& axes) {
+  Dim total = 1;
+  for (const ir::ContractionAxis& axis : axes) total *= axis.extent;
+  return total;
+}
+
+class GemmEmitter {
+ public:
+  GemmEmitter(KernelEmitter& emitter, const TileProblem& problem)
+      : emitter_(emitter),
+        builder_(emitter.builder),
+        problem_(problem),
+        plan_(problem.plan),
+        function_(emitter.builder.GetInsertBlock()->getParent()) {}
+
+  void run() {
+    const Dim rows = count(problem_.form.m);
+    const Dim panels = ir::ceil_div(problem_.form.n.extent, Dim(kPanel));
+    const Dim row_blocks = ir::ceil_div(rows, Dim(plan_.block_rows));
+    const Dim panel_blocks = ir::ceil_div(panels, Dim(plan_.block_panels));
+    const Dim batch = count(problem_.form.batch);
+    KernelSignature& signature = emitter_.signature;
+    signature.task_count = batch * row_blocks * panel_blocks;
+    const Dim depth = count(problem_.form.windows) * problem_.form.k.extent;
+    signature.work = ir::floor_div(batch * rows * panels * depth, Dim(4)) + Dim(1);
+    constant_rows_ = rows.constant();
+
+    emit_for(builder_, function_->getArg(2), function_->getArg(3), emitter_.index(1), "task",
+             [&](llvm::Value* task) {
+               std::vector<llvm::Value*> at = unflatten(emitter_, task, {batch, panel_blocks, row_blocks});
+               llvm::Value* row = builder_.CreateMul(at[2], emitter_.index(plan_.block_rows));
+               llvm::Value* panel = builder_.CreateMul(at[1], emitter_.index(plan_.block_panels));
+               llvm::Value* row_end =
+                   smaller(builder_.CreateAdd(row, emitter_.index(plan_.block_rows)), emitter_.dim(rows));
+               llvm::Value* panel_end = smaller(builder_.CreateAdd(panel, emitter_.index(plan_.block_panels)),
+                                                emitter_.dim(panels));
+               block(at[0], row, row_end, panel, panel_end);
+             });
+  }
+
+ private:
+  llvm::Value* smaller(llvm::Value* a, llvm::Value* b) {
+    return builder_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, a, b);
+  }
+
+  void block(llvm::Value* batch, llvm::Value* row, llvm::Value* row_end, llvm::Value* panel,
+             llvm::Value* panel_end) {
+    llvm::Value* step = emitter_.index(plan_.rows);
+    llvm::Value* left = builder_.CreateSRem(builder_.CreateSub(row_end, row), step);
+    llvm::Value* whole_end = builder_.CreateSub(row_end, left);
+    over_panels(panel, panel_end, plan_.panels, [&](llvm::Value* j, int panels) {
+      emit_for(builder_, row, whole_end, step, "rows",
+               [&](llvm::Value* i) { tile(plan_.rows, panels, batch, i, j); });
+    });
+    for (int rows = 1; rows < plan_.rows; ++rows) {
+      // Blocks are multiples of the tile, so only the very last one has rows left, and their number may be
+      // known.
+      if (constant_rows_ && *constant_rows_ % plan_.rows != rows) continue;
+      emit_if(builder_, builder_.CreateICmpEQ(left, emitter_.index(rows)), "rest", [&] {
+        over_panels(panel, panel_end, plan_.panels_for(rows),
+                    [&](llvm::Value* j, int panels) { tile(rows, panels, batch, whole_end, j); });
+      });
+    }
+  }
+
+  // Groups of `group` panels, then what is left one by one.
+  void over_panels(llvm::Value* begin, llvm::Value* end, int group,
+                   const std::function<void(llvm::Value* panel, int panels)>& body) {
+    llvm::Value* left = builder_.CreateSRem(builder_.CreateSub(end, begin), emitter_.index(group));
+    llvm::Value* whole_end = builder_.CreateSub(end, left);
+    emit_for(builder_, begin, whole_end, emitter_.index(group), "panels",
+             [&](llvm::Value* j) { body(j, group); });
+    if (group == 1) return;
+    emit_for(builder_, whole_end, end, emitter_.index(1), "panel", [&](llvm::Value* j) { body(j, 1); });
+  }
+
+  void tile(int rows, int panels, llvm::Value* batch, llvm::Value* row, llvm::Value* panel) {
+    llvm::Function* callee = emit_tile(problem_, rows, panels);
+    builder_.CreateCall(callee, {function_->getArg(0), function_->getArg(1), batch, row, panel});
+  }
+
+  KernelEmitter& emitter_;
+  llvm::IRBuilder<>& builder_;
+  const TileProblem& problem_;
+  const GemmPlan& plan_;
+  llvm::Function* function_;
+  std::optional<int64_t> constant_rows_;
+};
+
+}  // namespace
+
+void emit_gemm(KernelEmitter& emitter, const ir::Contraction& contraction, const std::string& name) {
+  std::optional<passes::GemmForm> form = passes::gemm_form(emitter.program, contraction);
+  check(form.has_value(), "a contraction with the form of a matrix product");
+  const GemmPlan plan = plan_gemm(emitter.target, *form, contraction.accumulator_type);
+  llvm::Module& module = *emitter.builder.GetInsertBlock()->getModule();
+  const TileProblem problem{module,      emitter.program, emitter.target, emitter.signature,
+                            contraction, *form,           plan,           name};
+  GemmEmitter(emitter, problem).run();
+}
+
+}  // namespace dlc::codegen

@@ -1,0 +1,127 @@
+#include "codegen/emit_kernel.h"
+
+#include "runtime/error.h"
+
+namespace dlc::codegen {
+
+using ir::Dim;
+
+namespace {
+
+llvm::Function* make_function(llvm::Module& module, const Target& target, const std::string& name,
+                              std::vector<llvm::Type*> arguments, llvm::GlobalValue::LinkageTypes linkage) {
+  llvm::LLVMContext& context = module.getContext();
+  auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(context), arguments, false);
+  auto* function = llvm::Function::Create(type, linkage, name, module);
+  function->addFnAttr(llvm::Attribute::NoUnwind);
+  function->addFnAttr("target-cpu", target.cpu);
+  if (!target.features.empty()) function->addFnAttr("target-features", target.features);
+  function->addFnAttr("prefer-vector-width", std::to_string(target.vector_bits));
+  function->addFnAttr("no-trapping-math", "true");
+  for (unsigned i = 0; i < arguments.size(); ++i) {
+    if (arguments[i]->isPointerTy()) function->addParamAttr(i, llvm::Attribute::NoAlias);
+  }
+  return function;
+}
+
+// Iterations of all loops of a block, as if every loop ran in full: the measure behind the work estimate.
+Dim iterations(const ir::Block& block) {
+  Dim total = 0;
+  Dim statements = 0;
+  for (const ir::Stmt& stmt : block) {
+    if (auto* loop = std::get_if<ir::For>(&stmt.node)) {
+      Dim extent = 16;
+      if (loop->end->op == ir::ExprOp::kInt) extent = loop->end->integer;
+      if (loop->end->op == ir::ExprOp::kDim) extent = loop->end->dim;
+      if (loop->begin->op != ir::ExprOp::kInt) extent = 8192;  // a chunk of a flat loop
+      total += extent * iterations(loop->body);
+    } else if (auto* branch = std::get_if<ir::If>(&stmt.node)) {
+      total += iterations(branch->then_body);
+    } else {
+      statements = 1;
+    }
+  }
+  return total + statements;
+}
+
+int64_t operations(const ir::Kernel& kernel) {
+  int64_t count = 0;
+  ir::visit_exprs(kernel, [&](const ir::Expr& e) { ir::visit(e, [&](const ir::ExprNode&) { ++count; }); });
+  return count;
+}
+
+void emit_loop_nest(KernelEmitter& emitter, const ir::Kernel& kernel, const ir::LoopNest& nest) {
+  const ir::Block* body = &nest.body;
+  std::vector<const ir::For*> tasks;
+  std::vector<Dim> extents;
+  while (body->size() == 1 && std::holds_alternative<ir::For>(body->front().node)) {
+    const ir::For& loop = std::get<ir::For>(body->front().node);
+    if (loop.kind != ir::LoopKind::kParallel) break;
+    tasks.push_back(&loop);
+    extents.push_back(loop.end->op == ir::ExprOp::kInt ? Dim(loop.end->integer) : loop.end->dim);
+    body = &loop.body;
+  }
+  emitter.signature.task_count = ir::product(extents);
+  emitter.signature.work = ir::floor_div(iterations(nest.body) * Dim(operations(kernel)), Dim(32)) + Dim(1);
+  llvm::Function* function = emitter.builder.GetInsertBlock()->getParent();
+  emit_for(emitter.builder, function->getArg(2), function->getArg(3), emitter.index(1), "task",
+           [&](llvm::Value* task) {
+             std::vector<llvm::Value*> at = unflatten(emitter, task, extents);
+             for (size_t i = 0; i < tasks.size(); ++i) emitter.vars[tasks[i]->var] = at[i];
+             emitter.emit(*body);
+           });
+}
+
+}  // namespace
+
+llvm::Function* make_kernel_function(llvm::Module& module, const Target& target, const std::string& name) {
+  llvm::Type* pointer = llvm::PointerType::getUnqual(module.getContext());
+  llvm::Type* i64 = llvm::Type::getInt64Ty(module.getContext());
+  return make_function(module, target, name, {pointer, pointer, i64, i64, pointer},
+                       llvm::GlobalValue::ExternalLinkage);
+}
+
+llvm::Function* make_tile_function(llvm::Module& module, const Target& target, const std::string& name,
+                                   int numbers) {
+  llvm::Type* pointer = llvm::PointerType::getUnqual(module.getContext());
+  std::vector<llvm::Type*> arguments = {pointer, pointer};
+  for (int i = 0; i < numbers; ++i) arguments.push_back(llvm::Type::getInt64Ty(module.getContext()));
+  return make_function(module, target, name, arguments, llvm::GlobalValue::InternalLinkage);
+}
+
+std::vector<llvm::Value*> unflatten(KernelEmitter& emitter, llvm::Value* flat,
+                                    const std::vector<Dim>& extents) {
+  std::vector<llvm::Value*> at(extents.size());
+  for (size_t i = extents.size(); i-- > 0;) {
+    if (i == 0) {
+      at[i] = flat;
+    } else if (extents[i] == Dim(1)) {
+      at[i] = emitter.index(0);
+    } else {
+      llvm::Value* extent = emitter.dim(extents[i]);
+      at[i] = emitter.builder.CreateURem(flat, extent);
+      flat = emitter.builder.CreateUDiv(flat, extent);
+    }
+  }
+  return at;
+}
+
+EmittedKernel emit_kernel(llvm::Module& module, const ir::Program& program, const Target& target,
+                          const ir::Kernel& kernel, const std::string& name) {
+  EmittedKernel emitted;
+  emitted.function = make_kernel_function(module, target, name);
+  KernelEmitter emitter(emitted.function, program, target, emitted.signature);
+  if (auto* nest = std::get_if<ir::LoopNest>(&kernel.body)) {
+    emit_loop_nest(emitter, kernel, *nest);
+  } else if (auto* contraction = std::get_if<ir::Contraction>(&kernel.body)) {
+    check(contraction->schedule.algorithm == ir::Algorithm::kGemm,
+          "a contraction scheduled as a matrix product");
+    emit_gemm(emitter, *contraction, name);
+  } else {
+    fail(ErrorKind::kInternal, "a call of a runtime kernel has no function of its own");
+  }
+  emitter.builder.CreateRetVoid();
+  return emitted;
+}
+
+}  // namespace dlc::codegen

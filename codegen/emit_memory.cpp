@@ -1,0 +1,163 @@
+// Loads and stores: addresses, lanes, guards.
+#include <llvm/IR/Intrinsics.h>
+
+#include "codegen/emit.h"
+#include "runtime/error.h"
+
+namespace dlc::codegen {
+
+using ir::BufferId;
+using ir::Dim;
+using ir::Expr;
+
+llvm::Value* KernelEmitter::from_memory(llvm::Value* value, DType type) {
+  if (type != DType::kBool) return value;
+  return builder.CreateICmpNE(value, llvm::Constant::getNullValue(value->getType()));
+}
+
+llvm::Value* KernelEmitter::to_memory(llvm::Value* value, DType type) {
+  if (type != DType::kBool) return value;
+  llvm::Type* byte = builder.getInt8Ty();
+  if (auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(value->getType())) {
+    byte = llvm::FixedVectorType::get(byte, vector->getNumElements());
+  }
+  return builder.CreateZExt(value, byte);
+}
+
+// Element offset from the start of the root's memory: i64, or one per lane where it depends on the lanes.
+llvm::Value* KernelEmitter::element_offset(BufferId buffer, const std::vector<Expr>& index,
+                                           llvm::Value* guard, Memo& memo) {
+  auto [it, inserted] = strides_.try_emplace(buffer);
+  if (inserted) {
+    std::optional<ir::Strides> strides = ir::strides_of(program, buffer);
+    check(strides.has_value(), "the storage of a buffer is decided before emission");
+    it->second = std::move(*strides);
+  }
+  const ir::Strides& strides = it->second;
+  llvm::Value* offset = dim(strides.offset);
+  for (size_t i = 0; i < index.size(); ++i) {
+    if (strides.strides[i] == Dim(0)) continue;
+    llvm::Value* position = emit_node(index[i], guard, memo);
+    llvm::Value* stride = dim(strides.strides[i]);
+    if (position->getType()->isVectorTy()) stride = broadcast(stride);
+    llvm::Value* term = builder.CreateMul(position, stride);
+    if (term->getType()->isVectorTy()) offset = broadcast(offset);
+    if (offset->getType()->isVectorTy()) term = broadcast(term);
+    offset = builder.CreateAdd(offset, term);
+  }
+  return offset;
+}
+
+llvm::Value* KernelEmitter::address(BufferId buffer, const std::vector<Expr>& index) {
+  Lanes saved = lanes;
+  lanes.width = 1;
+  Memo memo;
+  llvm::Value* offset = element_offset(buffer, index, nullptr, memo);
+  lanes = saved;
+  const ir::Buffer& info = program.buffer(buffer);
+  return builder.CreateGEP(memory_type(info.dtype), root_pointer(ir::root_of(program, buffer)), offset);
+}
+
+llvm::Value* KernelEmitter::emit_load(const ir::ExprNode& e, llvm::Value* guard, Memo& memo) {
+  const BufferId root = ir::root_of(program, e.buffer);
+  const ir::Buffer& info = program.buffer(e.buffer);
+  llvm::Type* element = memory_type(info.dtype);
+  std::optional<Dim> stride = lane_stride(e.buffer, e.args);
+  if (lanes.width > 1 && stride && *stride == Dim(1)) {
+    return from_memory(load_contiguous(address(e.buffer, e.args), info.dtype, guard, root), info.dtype);
+  }
+  llvm::Value* offset = nullptr;
+  if (lanes.width > 1 && stride && *stride == Dim(0)) {
+    Lanes saved = lanes;
+    lanes.width = 1;
+    Memo scalar;
+    offset = element_offset(e.buffer, e.args, nullptr, scalar);
+    lanes = saved;
+  } else {
+    offset = element_offset(e.buffer, e.args, guard, memo);
+  }
+  llvm::Value* pointer = builder.CreateGEP(element, root_pointer(root), offset);
+  return from_memory(load_lanes(pointer, info.dtype, guard, root), info.dtype);
+}
+
+// A vector from consecutive elements. Unguarded, under one condition, or lane by lane.
+llvm::Value* KernelEmitter::load_contiguous(llvm::Value* pointer, DType type, llvm::Value* guard,
+                                            BufferId root) {
+  llvm::Type* element = memory_type(type);
+  auto* vector = llvm::FixedVectorType::get(element, static_cast<unsigned>(lanes.width));
+  const llvm::Align align(static_cast<uint64_t>(bit_width(type)) / 8);
+  if (guard && guard->getType()->isVectorTy()) {
+    auto* load =
+        builder.CreateMaskedLoad(vector, pointer, align, guard, llvm::Constant::getNullValue(vector));
+    tag_access(load, root);
+    return load;
+  }
+  if (guard) pointer = builder.CreateSelect(guard, pointer, zeros());
+  auto* load = builder.CreateAlignedLoad(vector, pointer, align);
+  if (!guard) tag_access(load, root);
+  return load;
+}
+
+// One element, or one per lane from a vector of pointers.
+llvm::Value* KernelEmitter::load_lanes(llvm::Value* pointer, DType type, llvm::Value* guard, BufferId root) {
+  llvm::Type* element = memory_type(type);
+  const llvm::Align align(static_cast<uint64_t>(bit_width(type)) / 8);
+  auto* pointers = llvm::dyn_cast<llvm::FixedVectorType>(pointer->getType());
+  if (!pointers) {
+    if (guard) {
+      // Under lane guards a uniform element is needed if any lane is active.
+      if (guard->getType()->isVectorTy()) guard = builder.CreateOrReduce(guard);
+      pointer = builder.CreateSelect(guard, pointer, zeros());
+    }
+    auto* load = builder.CreateAlignedLoad(element, pointer, align);
+    if (!guard) tag_access(load, root);
+    return load;
+  }
+  const unsigned width = pointers->getNumElements();
+  if (guard) pointer = builder.CreateSelect(broadcast(guard), pointer, broadcast(zeros()));
+  llvm::Value* result = llvm::PoisonValue::get(llvm::FixedVectorType::get(element, width));
+  for (unsigned lane = 0; lane < width; ++lane) {
+    auto* load = builder.CreateAlignedLoad(element, builder.CreateExtractElement(pointer, lane), align);
+    if (!guard) tag_access(load, root);
+    result = builder.CreateInsertElement(result, load, lane);
+  }
+  return result;
+}
+
+void KernelEmitter::store(BufferId buffer, const std::vector<Expr>& index, llvm::Value* value) {
+  const BufferId root = ir::root_of(program, buffer);
+  const DType type = program.buffer(buffer).dtype;
+  const llvm::Align align(static_cast<uint64_t>(bit_width(type)) / 8);
+  llvm::Type* element = memory_type(type);
+  value = to_memory(value, type);
+  if (lanes.width == 1) {
+    tag_access(builder.CreateAlignedStore(value, address(buffer, index), align), root);
+    return;
+  }
+  std::optional<Dim> stride = lane_stride(buffer, index);
+  if (stride && *stride == Dim(1)) {
+    value = broadcast(value);
+    if (lanes.mask) {
+      tag_access(builder.CreateMaskedStore(value, address(buffer, index), align, lanes.mask), root);
+    } else {
+      tag_access(builder.CreateAlignedStore(value, address(buffer, index), align), root);
+    }
+    return;
+  }
+  check(!stride || *stride != Dim(0), "a store of a vector loop has an address per lane");
+  Memo memo;
+  llvm::Value* offset = element_offset(buffer, index, lanes.mask, memo);
+  llvm::Value* pointers = builder.CreateGEP(element, root_pointer(root), broadcast(offset));
+  value = broadcast(value);
+  if (lanes.mask) {
+    builder.CreateMaskedScatter(value, pointers, align, lanes.mask);
+    return;
+  }
+  for (unsigned lane = 0; lane < static_cast<unsigned>(lanes.width); ++lane) {
+    auto* scalar = builder.CreateAlignedStore(builder.CreateExtractElement(value, lane),
+                                              builder.CreateExtractElement(pointers, lane), align);
+    tag_access(scalar, root);
+  }
+}
+
+}  // namespace dlc::codegen

@@ -1,0 +1,26 @@
+// The register tile of a matrix product: rows x panels accumulators held in registers over the whole
+// summation, then the epilogue and the store.
+#pragma once
+
+#include "codegen/emit.h"
+#include "codegen/gemm_plan.h"
+
+namespace dlc::codegen {
+
+// What the tile functions of one contraction share.
+struct TileProblem {
+  llvm::Module& module;
+  const ir::Program& program;
+  const Target& target;
+  KernelSignature& signature;
+  const ir::Contraction& contraction;
+  const passes::GemmForm& form;
+  const GemmPlan& plan;
+  std::string name;
+};
+
+// A function (buffers, dims, batch, first row, first panel) that computes `rows` x `panels * kPanel` elements
+// of the output. All rows exist; of the last panel's columns those beyond N are not stored.
+llvm::Function* emit_tile(const TileProblem& problem, int rows, int panels);
+
+}  // namespace dlc::codegen

@@ -1,0 +1,69 @@
+#include "codegen/gemm_plan.h"
+
+#include <algorithm>
+
+namespace dlc::codegen {
+
+using ir::Dim;
+
+namespace {
+
+constexpr int64_t kUnknownExtent = 256;
+constexpr int64_t kWantedTasks = 8;
+constexpr int64_t kMinTaskWork =
+    1 << 18;  // multiply-adds of a task below which splitting further does not pay
+
+int64_t total_extent(const std::vector<ir::ContractionAxis>& axes, int64_t unknown) {
+  int64_t total = 1;
+  for (const ir::ContractionAxis& axis : axes)
+    total *= axis.extent.is_constant() ? axis.extent.value() : unknown;
+  return std::max<int64_t>(1, total);
+}
+
+int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
+
+}  // namespace
+
+int GemmPlan::panels_for(int tile_rows) const {
+  const int limit = tile_rows == 1 ? 4 : std::max(1, max_accumulators / (tile_rows * vectors));
+  return std::clamp(limit, 1, 4);
+}
+
+GemmPlan plan_gemm(const Target& target, const passes::GemmForm& form, DType accumulator) {
+  GemmPlan plan;
+  plan.lanes = std::min(kPanel, target.vector_bits / bit_width(accumulator));
+  plan.vectors = kPanel / plan.lanes;
+  const bool wide = target.vector_registers >= 32;
+  plan.max_accumulators = wide ? 24 : 12;
+
+  const int64_t m = total_extent(form.m, kUnknownExtent);
+  const int64_t batch = total_extent(form.batch, 1);
+  const int64_t depth = total_extent(form.windows, 9) * total_extent({form.k}, kUnknownExtent);
+  const int64_t panels = (total_extent({form.n}, kUnknownExtent) + kPanel - 1) / kPanel;
+
+  // More than 8 rows whose distance is a multiple of 4 KB fight for one set of the first-level cache.
+  plan.rows = std::max(1, wide ? 8 : 12 / plan.vectors);
+  if (plan.rows > 8) plan.rows = 8;
+  plan.rows = static_cast<int>(std::min<int64_t>(plan.rows, m));
+  plan.panels = static_cast<int>(std::min<int64_t>(plan.panels_for(plan.rows), panels));
+
+  // The rows of one task are read once per panel group: they stay in half of the second-level cache.
+  const int64_t cached_rows = target.l2_bytes / 2 / (depth * (bit_width(accumulator) / 8));
+  plan.block_rows = round_up(std::clamp<int64_t>(cached_rows, 4 * plan.rows, 240), plan.rows);
+  plan.block_rows = std::min(plan.block_rows, round_up(m, plan.rows));
+  plan.block_panels = panels;
+  auto tasks = [&] {
+    return batch * ((m + plan.block_rows - 1) / plan.block_rows) *
+           ((panels + plan.block_panels - 1) / plan.block_panels);
+  };
+  auto work = [&] { return plan.block_rows * plan.block_panels * kPanel * depth; };
+  while (tasks() < kWantedTasks && plan.block_panels > 4 * plan.panels && work() > 2 * kMinTaskWork) {
+    plan.block_panels = round_up((plan.block_panels + 1) / 2, plan.panels);
+  }
+  while (tasks() < kWantedTasks && plan.block_rows > 4 * plan.rows && work() > 2 * kMinTaskWork) {
+    plan.block_rows = round_up((plan.block_rows + 1) / 2, plan.rows);
+  }
+  return plan;
+}
+
+}  // namespace dlc::codegen

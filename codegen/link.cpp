@@ -1,0 +1,132 @@
+#include "codegen/link.h"
+
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <lld/Common/Driver.h>
+#include <llvm/Support/raw_ostream.h>
+
+#include "codegen/constants_object.h"
+#include "codegen/emit_program.h"
+#include "codegen/system_library.h"
+#include "runtime/cpu.h"
+#include "runtime/error.h"
+#include "runtime/output_file.h"
+
+LLD_HAS_DRIVER(elf)
+
+extern "C" {
+extern const char dlc_runtime_archive_begin[];
+extern const char dlc_runtime_archive_end[];
+}
+
+namespace dlc::codegen {
+namespace {
+
+// A file without a name, for inputs of the linker.
+class MemoryFile {
+ public:
+  MemoryFile() : descriptor_(memfd_create("dlc", MFD_CLOEXEC)) {
+    if (descriptor_ < 0) fail(ErrorKind::kResource, "no memory for a file to link: {}", std::strerror(errno));
+  }
+  explicit MemoryFile(std::string_view bytes) : MemoryFile() { write(bytes); }
+  ~MemoryFile() { close(descriptor_); }
+  MemoryFile(const MemoryFile&) = delete;
+  MemoryFile& operator=(const MemoryFile&) = delete;
+
+  std::string path() const { return fmt::format("/proc/self/fd/{}", descriptor_); }
+  void write(std::string_view bytes) {
+    while (!bytes.empty()) {
+      ssize_t count = ::write(descriptor_, bytes.data(), bytes.size());
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) fail(ErrorKind::kResource, "no memory for a file to link: {}", std::strerror(errno));
+      bytes.remove_prefix(static_cast<size_t>(count));
+    }
+  }
+
+ private:
+  int descriptor_;
+};
+
+// The constants' symbol is defined even where a model has none.
+void write_constants(const LinkInput& input, MemoryFile& file) {
+  std::string_view data;
+  if (input.constants.defined()) {
+    data = {input.constants.as<char>(), static_cast<size_t>(input.constants.byte_size())};
+  }
+  write_constants_object(data, constants_symbol(input.name), elf_machine(input.object),
+                         [&](std::string_view bytes) { file.write(bytes); });
+}
+
+// LLD keeps its state in globals: one link at a time.
+void run_linker(const std::vector<std::string>& arguments) {
+  static std::mutex mutex;
+  std::lock_guard<std::mutex> lock(mutex);
+  std::vector<const char*> pointers = {"ld.lld"};
+  for (const std::string& argument : arguments) pointers.push_back(argument.c_str());
+  std::string messages;
+  llvm::raw_string_ostream stream(messages);
+  lld::Result result = lld::lldMain(pointers, stream, stream, {{lld::Gnu, &lld::elf::link}});
+  if (result.retCode != 0) fail(ErrorKind::kInternal, "linking the model: {}", messages);
+}
+
+std::string export_list(const std::string& name) {
+  std::string script = "{ global: dlc_model_descriptor;";
+  for (const std::string& symbol : header_symbols(name)) script += " " + symbol + ";";
+  return script + " local: *; };";
+}
+
+std::string thread_flag() { return fmt::format("--threads={}", runtime::usable_threads()); }
+
+}  // namespace
+
+std::string_view runtime_archive() {
+  return {dlc_runtime_archive_begin,
+          static_cast<size_t>(dlc_runtime_archive_end - dlc_runtime_archive_begin)};
+}
+
+void link_shared_library(const LinkInput& input, const std::string& path) {
+  if (elf_machine(input.object) != host_elf_machine()) {
+    fail(ErrorKind::kUsage, "a shared library is linked on the machine it is for: write an object instead");
+  }
+  OutputFile output(path);
+  MemoryFile object(input.object), constants, archive(runtime_archive()), exports(export_list(input.name));
+  write_constants(input, constants);
+  run_linker({"-shared",
+              "-o",
+              output.temporary_path(),
+              "--hash-style=gnu",
+              "--gc-sections",
+              "--no-undefined",
+              "--as-needed",
+              "-z",
+              "now",
+              "-z",
+              "relro",
+              "-z",
+              "noexecstack",
+              thread_flag(),
+              "--soname=" + path.substr(path.rfind('/') + 1),
+              "--version-script=" + exports.path(),
+              "--defsym=dlc_model_descriptor=" + descriptor_symbol(input.name),
+              object.path(),
+              constants.path(),
+              archive.path(),
+              system_library_path("libm.so.6"),
+              system_library_path("libc.so.6")});
+  output.commit(0777);
+}
+
+void link_object(const LinkInput& input, const std::string& path) {
+  OutputFile output(path);
+  MemoryFile object(input.object), constants;
+  write_constants(input, constants);
+  run_linker({"-r", "-o", output.temporary_path(), thread_flag(), object.path(), constants.path()});
+  output.commit();
+}
+
+}  // namespace dlc::codegen

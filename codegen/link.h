@@ -1,0 +1,27 @@
+// Linking compiled models into files, by LLD in this process.
+#pragma once
+
+#include <string>
+
+#include "runtime/tensor.h"
+
+namespace dlc::codegen {
+
+struct LinkInput {
+  const std::string& name;    // of the model, as in emit_program()
+  const std::string& object;  // bytes of the ELF object
+  const Tensor& constants;    // uint8; undefined or empty: none, or in a file
+};
+
+// A shared library that needs libc and libm only and exports dlc_model_descriptor and the functions of the
+// model's C header. Written atomically. Error(kIo) where it cannot be written, Error(kUsage) for another
+// machine than this.
+void link_shared_library(const LinkInput& input, const std::string& path);
+
+// One relocatable object with code and constants; to be linked with libdlcrt.a, libc and libm.
+void link_object(const LinkInput& input, const std::string& path);
+
+// The archive of the model runtime, libdlcrt.a.
+std::string_view runtime_archive();
+
+}  // namespace dlc::codegen

@@ -1,0 +1,191 @@
+#include "codegen/write_header.h"
+
+#include <algorithm>
+#include <cctype>
+#include <set>
+
+#include "codegen/dims_table.h"
+#include "runtime/error.h"
+
+namespace dlc::codegen {
+namespace {
+
+constexpr const char* kKeywords[] = {
+    "auto",   "bool",     "break",    "case",     "char",      "const",    "continue", "default", "do",
+    "double", "else",     "enum",     "extern",   "float",     "for",      "goto",     "if",      "inline",
+    "int",    "long",     "register", "restrict", "return",    "short",    "signed",   "sizeof",  "static",
+    "struct", "switch",   "typedef",  "union",    "unsigned",  "void",     "volatile", "while",   "class",
+    "delete", "export",   "friend",   "mutable",  "namespace", "new",      "operator", "private", "protected",
+    "public", "template", "this",     "throw",    "try",       "typename", "using",    "virtual", "true",
+    "false",  "and",      "or",       "not",      "xor"};
+
+// C names for texts, all different.
+std::vector<std::string> field_names(const std::vector<std::string>& texts) {
+  std::set<std::string> used(std::begin(kKeywords), std::end(kKeywords));
+  std::vector<std::string> names;
+  for (const std::string& text : texts) {
+    std::string name = c_identifier(text);
+    while (!used.insert(name).second) name += "_";
+    names.push_back(name);
+  }
+  return names;
+}
+
+std::string upper(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::toupper(c); });
+  return text;
+}
+
+// How C holds one element; types that C lacks are held as their bits.
+const char* c_type(DType type) {
+  switch (type) {
+    case DType::kFloat:
+    case DType::kComplex64:
+      return "float";
+    case DType::kDouble:
+    case DType::kComplex128:
+      return "double";
+    case DType::kInt8:
+      return "int8_t";
+    case DType::kInt16:
+      return "int16_t";
+    case DType::kInt32:
+      return "int32_t";
+    case DType::kInt64:
+      return "int64_t";
+    case DType::kUint16:
+    case DType::kFloat16:
+    case DType::kBfloat16:
+      return "uint16_t";
+    case DType::kUint32:
+      return "uint32_t";
+    case DType::kUint64:
+      return "uint64_t";
+    default:
+      return "uint8_t";
+  }
+}
+
+// Text that cannot end a comment.
+std::string comment_text(std::string text) {
+  for (size_t at = text.find("*/"); at != std::string::npos; at = text.find("*/")) text[at] = '+';
+  return text;
+}
+
+class HeaderWriter {
+ public:
+  HeaderWriter(const ir::Program& program, const ModelInfo& info)
+      : info_(info), macro_(upper(info.name)), symbols_(DimsTable(program).input_symbols()) {
+    for (const ir::Buffer& buffer : program.buffers) {
+      if (buffer.view) continue;
+      if (buffer.kind == ir::BufferKind::kInput) inputs_.push_back(&buffer);
+      if (buffer.kind == ir::BufferKind::kOutput) outputs_.push_back(&buffer);
+    }
+    auto by_border = [](const ir::Buffer* a, const ir::Buffer* b) {
+      return a->border_index < b->border_index;
+    };
+    std::sort(inputs_.begin(), inputs_.end(), by_border);
+    std::sort(outputs_.begin(), outputs_.end(), by_border);
+  }
+
+  std::string write() {
+    begin();
+    write_dims();
+    write_values("inputs", inputs_, "const ");
+    write_values("outputs", outputs_, "");
+    write_functions();
+    text_ += fmt::format("#ifdef __cplusplus\n}}\n#endif\n#endif /* {}_MODEL_H_ */\n", macro_);
+    return text_;
+  }
+
+ private:
+  void begin() {
+    text_ += fmt::format(
+        "/* {0}: a compiled model ({1}).\n"
+        " *\n"
+        " * {0}_init() makes a model in memory, {0}_run() computes, {0}_release() ends it. One model in "
+        "memory belongs\n"
+        " * to one thread at a time; several may run at the same time. Data is dense and row-major. */\n"
+        "#ifndef {2}_MODEL_H_\n#define {2}_MODEL_H_\n\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern "
+        "\"C\" {{\n"
+        "#endif\n\n",
+        info_.name, comment_text(info_.build), macro_);
+  }
+
+  void write_dims() {
+    if (symbols_.empty()) {
+      text_ += fmt::format("/* All shapes are fixed: pass NULL. */\ntypedef void {}_dims;\n\n", info_.name);
+      return;
+    }
+    text_ += "/* Extents that the caller chooses. */\ntypedef struct " + info_.name + "_dims {\n";
+    for (const std::string& name : field_names(symbols_)) text_ += fmt::format("  int64_t {};\n", name);
+    text_ += fmt::format("}} {}_dims;\n\n", info_.name);
+  }
+
+  void write_values(const char* what, const std::vector<const ir::Buffer*>& buffers, const char* qualifier) {
+    std::vector<std::string> texts;
+    for (const ir::Buffer* buffer : buffers) texts.push_back(buffer->name);
+    std::vector<std::string> names = field_names(texts);
+    for (size_t i = 0; i < buffers.size(); ++i) write_extents(upper(names[i]), *buffers[i]);
+    text_ += fmt::format("typedef struct {}_{} {{\n", info_.name, what);
+    for (size_t i = 0; i < buffers.size(); ++i) {
+      text_ += fmt::format("  {}{}* {}; /* {}{} */\n", qualifier, c_type(buffers[i]->dtype), names[i],
+                           onnx_name(buffers[i]->dtype), comment_text(ir::to_string(buffers[i]->shape)));
+    }
+    if (buffers.empty()) text_ += "  const void* none;\n";
+    text_ += fmt::format("}} {}_{};\n\n", info_.name, what);
+  }
+
+  // The extents that are fixed, and the size where all are.
+  void write_extents(const std::string& name, const ir::Buffer& buffer) {
+    for (size_t axis = 0; axis < buffer.shape.size(); ++axis) {
+      if (!buffer.shape[axis].is_constant()) continue;
+      text_ += fmt::format("#define {}_{}_DIM{} {}\n", macro_, name, axis, buffer.shape[axis].value());
+    }
+    if (ir::is_static(buffer.shape)) {
+      text_ += fmt::format("#define {}_{}_SIZE {}\n", macro_, name, ir::product(buffer.shape).value());
+    }
+  }
+
+  void write_functions() {
+    text_ += fmt::format(
+        R"(typedef struct {0} {0}; /* a model in memory */
+
+/* All zero but struct_size: the defaults. */
+typedef struct {0}_options {{
+  uint32_t struct_size; /* sizeof({0}_options) */
+  int32_t threads;      /* 0: as many as the process may use */
+  const void* weights;  /* for a model whose weights are in a file: what follows the file's first 64 bytes */
+}} {0}_options;
+
+/* These return 0, or a status whose text is {0}_status_text(); after a run, {0}_error() says more. */
+int32_t {0}_init(const {0}_options* options, {0}** model); /* options may be NULL */
+/* Outputs that are NULL are set to memory of the model, valid until the next run. */
+int32_t {0}_run({0}* model, const {0}_dims* dims, const {0}_inputs* inputs, {0}_outputs* outputs);
+/* The extents of an output (by position) of the last run. */
+const int64_t* {0}_output_shape(const {0}* model, int32_t output);
+/* Bytes of memory for intermediate values with these dims; -1 where they are impossible. */
+int64_t {0}_arena_bytes(const {0}_dims* dims);
+const char* {0}_error(const {0}* model);
+const char* {0}_status_text(int32_t status);
+void {0}_release({0}* model);
+
+)",
+        info_.name);
+  }
+
+  const ModelInfo& info_;
+  std::string macro_;
+  std::vector<std::string> symbols_;
+  std::vector<const ir::Buffer*> inputs_;
+  std::vector<const ir::Buffer*> outputs_;
+  std::string text_;
+};
+
+}  // namespace
+
+std::string write_header(const ir::Program& program, const ModelInfo& info) {
+  return HeaderWriter(program, info).write();
+}
+
+}  // namespace dlc::codegen

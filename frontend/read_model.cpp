@@ -1,0 +1,67 @@
+#include "frontend/read_model.h"
+
+#include <filesystem>
+#include <new>
+
+#include "frontend/import_model.h"
+#include "frontend/model_file.h"
+#include "runtime/error.h"
+
+namespace dlc::frontend {
+namespace {
+
+std::unique_ptr<ir::Graph> import_model(onnx::ModelProto& model, const std::string& folder,
+                                        const ReadOptions& options) {
+  TensorSource tensors{RawData(model), ExternalData(folder), options.max_model_bytes};
+  return Importer(model, tensors, options).run();
+}
+
+// Calls `read`; whatever it throws becomes an Error that names the source.
+template <class Read>
+auto guarded(const std::string& source, Read&& read) {
+  try {
+    return read();
+  } catch (Error& error) {
+    throw error.add_context(source);
+  } catch (const std::bad_alloc&) {
+    fail(ErrorKind::kResource, "{}: out of memory", source);
+  } catch (const std::exception& error) {
+    // What the ONNX library finds wrong with a model.
+    fail(ErrorKind::kModel, "{}: {}", source, error.what());
+  }
+}
+
+std::string folder_of(const std::string& path) {
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  return folder.empty() ? "." : folder.string();
+}
+
+}  // namespace
+
+std::unique_ptr<ir::Graph> read_model(const std::string& path, const ReadOptions& options) {
+  return guarded(path, [&] {
+    const std::unique_ptr<onnx::ModelProto> model = parse_model_file(path, options);
+    return import_model(*model, folder_of(path), options);
+  });
+}
+
+std::unique_ptr<ir::Graph> parse_model(std::string_view bytes, const std::string& folder,
+                                       const ReadOptions& options) {
+  return guarded("model", [&] {
+    const std::unique_ptr<onnx::ModelProto> model = parse_model_bytes(bytes, options);
+    return import_model(*model, folder, options);
+  });
+}
+
+Tensor read_tensor_proto(const std::string& path) {
+  return guarded(path, [&] {
+    constexpr int64_t kMaxBytes = int64_t{2} << 30;
+    onnx::TensorProto proto;
+    if (!parse_message_file(path, kMaxBytes, proto))
+      fail(ErrorKind::kData, "is not an ONNX TensorProto, or truncated");
+    TensorSource source{RawData(), ExternalData(folder_of(path)), kMaxBytes};
+    return read_tensor(proto, source);
+  });
+}
+
+}  // namespace dlc::frontend

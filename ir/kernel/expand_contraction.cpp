@@ -1,0 +1,67 @@
+#include "ir/kernel/expand_contraction.h"
+
+#include <algorithm>
+
+#include "ir/kernel/lower.h"
+
+namespace dlc::ir {
+
+namespace {
+
+// True if the index is a variable that runs over just the extent of the axis that it indexes.
+bool stays_inside(const Expr& index, const Dim& extent, const Contraction& contraction) {
+  if (index->op == ExprOp::kInt && index->integer == 0) return extent.is_constant() && extent.value() > 0;
+  if (index->op != ExprOp::kVar) return false;
+  return std::any_of(contraction.axes.begin(), contraction.axes.end(), [&](const ContractionAxis& axis) {
+    return axis.var == index->var && axis.extent == extent;
+  });
+}
+
+Expr inside(const Operand& operand, const Contraction& contraction, const Shape& shape) {
+  Expr condition = boolean(true);
+  for (size_t i = 0; i < shape.size(); ++i) {
+    const Expr& index = operand.index[i];
+    if (stays_inside(index, shape[i], contraction)) continue;
+    condition = condition && index >= integer(0) && index < dim(shape[i]);
+  }
+  return condition;
+}
+
+}  // namespace
+
+bool is_summed(AxisRole role) { return role == AxisRole::kK || role == AxisRole::kWindow; }
+
+Expr operand_value(const Operand& operand, const Contraction& contraction, const Program& program) {
+  const Buffer& buffer = program.buffer(operand.buffer);
+  const DType type = contraction.accumulator_type;
+  Expr value = cast(load(operand.buffer, buffer.dtype, operand.index), type);
+  if (operand.zero_point) value = value - cast(operand.zero_point, type);
+  if (!operand.padded) return value;
+  return select(inside(operand, contraction, buffer.shape), value, constant(type, 0));
+}
+
+Expr epilogue_value(const Contraction& contraction, const Program& program) {
+  if (contraction.epilogue) return contraction.epilogue;
+  return cast(var(contraction.accumulator, contraction.accumulator_type),
+              program.buffer(contraction.out).dtype);
+}
+
+LoopNest expand_contraction(const Contraction& contraction, const Program& program) {
+  std::vector<VarId> outer, summed;
+  Shape outer_shape, summed_shape;
+  for (const ContractionAxis& axis : contraction.axes) {
+    (is_summed(axis.role) ? summed : outer).push_back(axis.var);
+    (is_summed(axis.role) ? summed_shape : outer_shape).push_back(axis.extent);
+  }
+  const Expr product =
+      operand_value(contraction.a, contraction, program) * operand_value(contraction.b, contraction, program);
+  Block body = {let(contraction.accumulator, constant(contraction.accumulator_type, 0))};
+  for (Stmt& stmt :
+       nest(summed, summed_shape, 0, {reduce_into(contraction.accumulator, Combiner::kSum, product)})) {
+    body.push_back(std::move(stmt));
+  }
+  body.push_back(store(contraction.out, contraction.out_index, epilogue_value(contraction, program)));
+  return {nest(outer, outer_shape, outer.size(), std::move(body))};
+}
+
+}  // namespace dlc::ir

@@ -1,0 +1,27 @@
+// One registration function a family of operators; each is defined in ir/ops/<family>.cpp.
+#pragma once
+
+#include "ir/op.h"
+
+namespace dlc::ir {
+
+void register_elementwise(OpRegistry& registry);
+void register_activation(OpRegistry& registry);
+void register_reduce(OpRegistry& registry);
+void register_softmax(OpRegistry& registry);
+void register_normalization(OpRegistry& registry);
+void register_matmul(OpRegistry& registry);
+void register_conv(OpRegistry& registry);
+void register_pool(OpRegistry& registry);
+void register_shape(OpRegistry& registry);
+void register_movement(OpRegistry& registry);
+void register_indexing(OpRegistry& registry);
+void register_image(OpRegistry& registry);
+void register_generator(OpRegistry& registry);
+void register_control_flow(OpRegistry& registry);
+void register_recurrent(OpRegistry& registry);
+void register_random(OpRegistry& registry);
+void register_quantization(OpRegistry& registry);
+void register_internal(OpRegistry& registry);
+
+}  // namespace dlc::ir

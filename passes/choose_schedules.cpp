@@ -1,0 +1,107 @@
+#include "passes/choose_schedules.h"
+
+#include <algorithm>
+
+#include "passes/schedule/contraction_loops.h"
+#include "passes/schedule/gemm_form.h"
+#include "passes/schedule/loop_nest.h"
+#include "passes/schedule/pack.h"
+
+namespace dlc::passes {
+
+using ir::AxisRole;
+using ir::Contraction;
+using ir::ContractionAxis;
+using ir::Dim;
+
+namespace {
+
+constexpr int64_t kNarrow = 2;   // columns for which a panel is mostly padding
+constexpr int64_t kFewRows = 4;  // rows for which packing B at run time costs as much as the product
+
+int64_t constant_or(const Dim& extent, int64_t unknown) {
+  return extent.is_constant() ? extent.value() : unknown;
+}
+
+// Padding reads a row of zeros along k, so k must not move a padded index and its extent must be known.
+bool padding_fits(const Contraction& c, const GemmForm& form) {
+  if (!c.a.padded) return true;
+  if (!form.k.extent.is_constant()) return false;
+  for (const ir::Expr& e : c.a.index) {
+    const bool windowed = std::any_of(form.windows.begin(), form.windows.end(),
+                                      [&](const ContractionAxis& axis) { return ir::uses_var(e, axis.var); });
+    if (windowed && ir::uses_var(e, form.k.var)) return false;
+  }
+  return true;
+}
+
+bool runs_as_gemm(const ir::Program& program, const Contraction& c, const GemmForm& form) {
+  if (c.a.zero_point.get() || c.b.zero_point.get()) return false;
+  if (!padding_fits(c, form)) return false;
+  if (constant_or(form.n.extent, 64) <= kNarrow) return false;
+  const bool constant_b = program.buffer(ir::root_of(program, c.b.buffer)).kind == ir::BufferKind::kConstant;
+  int64_t rows = 1;
+  for (const ContractionAxis& axis : form.m) rows *= constant_or(axis.extent, 64);
+  return constant_b || rows > kFewRows;
+}
+
+void schedule_contraction(ir::Program& program, ir::Region& region, size_t& at, const Options& options) {
+  ir::Kernel& kernel = std::get<ir::KernelStep>(region.steps[at].node).kernel;
+  Contraction& c = std::get<Contraction>(kernel.body);
+  if (options.reference) {
+    const ir::VarId sum = c.accumulator;
+    const DType narrow = c.accumulator_type;
+    if (is_float(narrow)) {
+      c.accumulator_type = DType::kDouble;
+      c.epilogue = ir::substitute(c.epilogue, [&](ir::VarId v) {
+        return v == sum ? ir::cast(ir::var(sum, DType::kDouble), narrow) : ir::Expr();
+      });
+    }
+  } else {
+    collapse_axes(program, c);
+    std::optional<GemmForm> form = gemm_form(program, c);
+    if (form && runs_as_gemm(program, c, *form)) {
+      if (std::optional<ir::Kernel> pack = pack_operand(program, c, *form)) {
+        pack->origin = kernel.origin;
+        region.steps.insert(region.steps.begin() + static_cast<std::ptrdiff_t>(at),
+                            ir::Step{ir::KernelStep{*pack}});
+        schedule_loop_nest(
+            program, std::get<ir::LoopNest>(std::get<ir::KernelStep>(region.steps[at].node).kernel.body),
+            program);
+        ++at;
+      }
+      return;
+    }
+  }
+  ir::LoopNest nest = contraction_to_loops(program, c);
+  kernel.body = std::move(nest);
+  schedule_loop_nest(program, std::get<ir::LoopNest>(kernel.body), program);
+}
+
+void schedule_region(ir::Program& program, ir::Region& region, const Options& options) {
+  for (size_t i = 0; i < region.steps.size(); ++i) {
+    auto& node = region.steps[i].node;
+    if (auto* step = std::get_if<ir::KernelStep>(&node)) {
+      if (std::holds_alternative<Contraction>(step->kernel.body)) {
+        schedule_contraction(program, region, i, options);
+      } else if (auto* nest = std::get_if<ir::LoopNest>(&step->kernel.body)) {
+        schedule_loop_nest(program, *nest, program);
+      }
+    } else if (auto* branch = std::get_if<ir::IfStep>(&node)) {
+      schedule_region(program, branch->then_region, options);
+      schedule_region(program, branch->else_region, options);
+    } else if (auto* repeat = std::get_if<ir::RepeatStep>(&node)) {
+      schedule_region(program, repeat->body, options);
+    } else if (auto* loop = std::get_if<ir::WhileStep>(&node)) {
+      schedule_region(program, loop->body, options);
+    }
+  }
+}
+
+}  // namespace
+
+void choose_schedules(ir::Program& program, const Options& options) {
+  schedule_region(program, program.main, options);
+}
+
+}  // namespace dlc::passes

@@ -1,0 +1,32 @@
+// Switches of the pass pipeline, in one typed table that feeds --help and the documents.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ir/dim.h"
+
+namespace dlc::passes {
+
+struct Options {
+  // What the user asks for.
+  std::map<std::string, std::vector<int64_t>> input_shapes;  // --shape: fixes dims of an input
+  bool exact = false;                                        // --exact: no Winograd
+  bool reference =
+      false;  // reference compilation: no fusion, naive schedules, double accumulation, all values kept
+
+  // Debugging.
+  std::vector<std::string> dump_after;  // pass names, or "all"
+  std::string stop_after;               // pass name
+  std::vector<std::string> disabled_passes;
+  int64_t rewrite_limit = -1;  // rewrites beyond this number are not applied; -1: no limit
+  bool verify = false;         // verify after every pass, not only at the stages' ends
+  std::function<void(std::string_view pass, const std::string& text)> dump;  // where dumps go
+  std::function<void(std::string_view pass, int index, int count)> progress;
+};
+
+}  // namespace dlc::passes

@@ -1,0 +1,45 @@
+// The choke point through which every pass runs: it verifies, times, dumps, disables and stops.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "ir/kernel/kernel.h"
+#include "ir/rewrite.h"
+#include "passes/options.h"
+
+namespace dlc::passes {
+
+// What graph passes share.
+struct PassContext {
+  const Options& options;
+  ir::RewriteCounter& rewrites;
+};
+
+using GraphPass = void (*)(ir::Graph&, PassContext&);
+using LowerPass = ir::Program (*)(const ir::Graph&);
+using ProgramPass = void (*)(ir::Program&, const Options&);
+
+struct Pass {
+  std::string_view name;
+  std::variant<GraphPass, LowerPass, ProgramPass> run;
+  // What the graph must be like after this pass and the ones that follow.
+  bool expands = false;
+};
+
+struct PassReport {
+  std::vector<std::pair<std::string, double>> seconds;  // in the order of execution
+  int64_t rewrites = 0;
+  int graph_nodes = 0;   // before lowering
+  bool stopped = false;  // by Options::stop_after; the program may then be empty
+};
+
+// Runs the passes in order. The graph is changed; the result is empty if `stop_after` names a graph pass.
+// Error(kUsage) for a pass name in the options that does not exist. Errors gain the frame "in pass 'name'".
+ir::Program run_passes(const std::vector<Pass>& passes, ir::Graph& graph, const Options& options,
+                       PassReport* report = nullptr);
+
+}  // namespace dlc::passes

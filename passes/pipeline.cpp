@@ -1,0 +1,48 @@
+#include "passes/pipeline.h"
+
+#include "ir/kernel/lower.h"
+#include "passes/choose_layouts.h"
+#include "passes/choose_schedules.h"
+#include "passes/passes.h"
+
+namespace dlc::passes {
+
+std::vector<Pass> pipeline(const Options& options) {
+  const Pass expand{.name = "expand_composites", .run = expand_composites, .expands = true};
+  const Pass lower{.name = "lower_to_kernels", .run = ir::lower_to_kernels};
+  if (options.reference) {
+    return {
+        {.name = "fold_constants", .run = fold_constants},
+        expand,
+        {.name = "fold_constants", .run = fold_constants},
+        {.name = "eliminate", .run = eliminate},
+        lower,
+        {.name = "choose_layouts", .run = choose_layouts},
+        {.name = "choose_schedules", .run = choose_schedules},
+    };
+  }
+  return {
+      // Values that are known at compile time.
+      {.name = "eliminate", .run = eliminate},
+      {.name = "fold_constants", .run = fold_constants},
+      {.name = "simplify", .run = simplify},
+      {.name = "fold_constants", .run = fold_constants},
+      // One normal form for what exporters write in many.
+      {.name = "raise_idioms", .run = raise_idioms},
+      // Everything has a kernel afterwards.
+      expand,
+      {.name = "fold_constants", .run = fold_constants},
+      {.name = "simplify", .run = simplify},
+      {.name = "fold_constants", .run = fold_constants},
+      {.name = "eliminate", .run = eliminate},
+      lower,
+      {.name = "choose_layouts", .run = choose_layouts},
+      {.name = "choose_schedules", .run = choose_schedules},
+  };
+}
+
+ir::Program run_pipeline(ir::Graph& graph, const Options& options, PassReport* report) {
+  return run_passes(pipeline(options), graph, options, report);
+}
+
+}  // namespace dlc::passes

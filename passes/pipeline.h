@@ -1,0 +1,14 @@
+// The one list of all passes.
+#pragma once
+
+#include "passes/pass_manager.h"
+
+namespace dlc::passes {
+
+// In the order of execution. In reference mode nothing is fused, raised or simplified.
+std::vector<Pass> pipeline(const Options& options);
+
+// The graph, lowered and ready for emission; empty if `stop_after` names a graph pass.
+ir::Program run_pipeline(ir::Graph& graph, const Options& options, PassReport* report = nullptr);
+
+}  // namespace dlc::passes

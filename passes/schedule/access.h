@@ -1,0 +1,29 @@
+// How the loops of a kernel walk through memory: the element stride of every access along a loop variable.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "ir/kernel/kernel.h"
+
+namespace dlc::passes {
+
+// A load or store and the loops around it, outermost first.
+struct Access {
+  ir::BufferId buffer;
+  const std::vector<ir::Expr>* index;
+  bool is_store;
+  std::vector<ir::VarId> loops;
+};
+
+std::vector<Access> accesses(const ir::Block& block);
+
+// Elements between the positions of v and v + 1: 0 if v does not matter; nothing if it is not the same
+// everywhere.
+std::optional<ir::Dim> stride_along(const ir::Program& program, const Access& access, ir::VarId v);
+
+// Whether v is used only inside indices of loads and stores, affinely.
+bool only_addresses(const ir::Block& block, ir::VarId v);
+
+}  // namespace dlc::passes

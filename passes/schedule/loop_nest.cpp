@@ -1,0 +1,264 @@
+#include "passes/schedule/loop_nest.h"
+
+#include <algorithm>
+
+#include "passes/schedule/access.h"
+
+namespace dlc::passes {
+
+using ir::Block;
+using ir::Dim;
+using ir::Expr;
+using ir::ExprOp;
+using ir::For;
+using ir::LoopKind;
+using ir::VarId;
+
+namespace {
+
+constexpr int64_t kEnoughTasks = 16;
+constexpr int64_t kChunk = 8192;  // elements of one task of a flat vector loop
+constexpr int kContiguousCost = 1;
+constexpr int kStridedCost = 8;
+constexpr int64_t kShortLoop = 8;  // a vector loop with fewer iterations does not pay
+
+std::optional<Dim> extent_of(const For& loop) {
+  if (loop.begin->op != ExprOp::kInt || loop.begin->integer != 0) return std::nullopt;
+  if (loop.end->op == ExprOp::kInt) return Dim(loop.end->integer);
+  if (loop.end->op == ExprOp::kDim) return loop.end->dim;
+  return std::nullopt;
+}
+
+// The loops whose iterations are independent, with the block inside of them.
+struct Nest {
+  std::vector<For> loops;  // bodies empty
+  Block body;
+};
+
+bool only_stores(const Block& block) {
+  return std::all_of(block.begin(), block.end(), [](const ir::Stmt& s) {
+    return std::holds_alternative<ir::Store>(s.node) || std::holds_alternative<ir::Let>(s.node);
+  });
+}
+
+Nest split_nest(Block block) {
+  Nest nest;
+  while (block.size() == 1 && std::holds_alternative<For>(block[0].node)) {
+    For& loop = std::get<For>(block[0].node);
+    const bool independent = loop.kind == LoopKind::kParallel || only_stores(loop.body);
+    if (!independent || !extent_of(loop)) break;
+    Block inner = std::move(loop.body);
+    loop.body.clear();
+    nest.loops.push_back(std::move(loop));
+    block = std::move(inner);
+  }
+  nest.body = std::move(block);
+  return nest;
+}
+
+Block join_nest(Nest nest) {
+  Block block = std::move(nest.body);
+  for (size_t i = nest.loops.size(); i-- > 0;) {
+    For loop = std::move(nest.loops[i]);
+    loop.body = std::move(block);
+    block.clear();
+    block.push_back({std::move(loop)});
+  }
+  return block;
+}
+
+int cost_along(const ir::Program& program, const std::vector<Access>& all, VarId v) {
+  int cost = 0;
+  for (const Access& access : all) {
+    std::optional<Dim> stride = stride_along(program, access, v);
+    const bool cheap = stride && (*stride == Dim(0) || *stride == Dim(1));
+    // Accesses inside of inner loops run more often.
+    const int weight = 1 + 4 * static_cast<int>(access.loops.size());
+    cost += weight * (cheap ? kContiguousCost : kStridedCost);
+  }
+  return cost;
+}
+
+void inner_loops(Block& block, std::vector<For*>& out) {
+  for (ir::Stmt& stmt : block) {
+    if (auto* loop = std::get_if<For>(&stmt.node)) {
+      const size_t before = out.size();
+      inner_loops(loop->body, out);
+      if (out.size() == before) out.push_back(loop);  // innermost only
+    }
+    if (auto* conditional = std::get_if<ir::If>(&stmt.node)) inner_loops(conditional->then_body, out);
+  }
+}
+
+bool has_scatter_or_assign(const Block& block) {
+  for (const ir::Stmt& stmt : block) {
+    if (std::holds_alternative<ir::Scatter>(stmt.node) || std::holds_alternative<ir::Assign>(stmt.node))
+      return true;
+    if (auto* loop = std::get_if<For>(&stmt.node); loop && has_scatter_or_assign(loop->body)) return true;
+    if (auto* branch = std::get_if<ir::If>(&stmt.node); branch && has_scatter_or_assign(branch->then_body))
+      return true;
+  }
+  return false;
+}
+
+bool is_short(const For& loop) {
+  std::optional<Dim> extent = extent_of(loop);
+  return extent && extent->is_constant() && extent->value() < kShortLoop;
+}
+
+// Every store of an independent loop must have an address of its own per iteration.
+bool stores_are_injective(const ir::Program& program, const std::vector<Access>& all, VarId v) {
+  return std::all_of(all.begin(), all.end(), [&](const Access& access) {
+    if (!access.is_store) return true;
+    std::optional<Dim> stride = stride_along(program, access, v);
+    return !stride || *stride != Dim(0);
+  });
+}
+
+void order_by_store(const ir::Program& program, Nest& nest, const std::vector<Access>& all) {
+  auto store = std::find_if(all.begin(), all.end(), [](const Access& a) { return a.is_store; });
+  if (store == all.end()) return;
+  // Strides compare only where both are constants or one divides the other; equal keys keep their order.
+  auto rank = [&](const For& loop) -> double {
+    std::optional<Dim> stride = stride_along(program, *store, loop.var);
+    if (!stride) return 1e18;
+    double value = 1;
+    if (stride->is_constant()) return static_cast<double>(stride->value());
+    for (const auto& term : stride->terms()) {
+      // A symbol counts as an extent of a hundred.
+      value = static_cast<double>(term.coefficient);
+      for (size_t i = 0; i < term.atoms.size(); ++i) value *= 100;
+    }
+    return value;
+  };
+  std::stable_sort(nest.loops.begin(), nest.loops.end(),
+                   [&](const For& a, const For& b) { return rank(a) > rank(b); });
+}
+
+bool inner_loop_pays(const ir::Program& program, Nest& nest, const std::vector<Access>& all,
+                     std::vector<For*>& loops, const For* outer) {
+  inner_loops(nest.body, loops);
+  if (loops.empty()) return false;
+  if (!outer) return true;
+  int inner_cost = 0;
+  bool all_short = true;
+  for (const For* loop : loops) {
+    std::vector<Access> inside;
+    for (const Access& access : all) {
+      if (std::find(access.loops.begin(), access.loops.end(), loop->var) != access.loops.end())
+        inside.push_back(access);
+    }
+    inner_cost += cost_along(program, inside, loop->var);
+    all_short &= is_short(*loop);
+  }
+  return !all_short && inner_cost < cost_along(program, all, outer->var);
+}
+
+void choose_vector_loop(const ir::Program& program, Nest& nest, const std::vector<Access>& all) {
+  For* outer = nullptr;
+  int best = 0;
+  for (For& loop : nest.loops) {
+    if (!stores_are_injective(program, all, loop.var)) continue;
+    const int cost = cost_along(program, all, loop.var) + (is_short(loop) ? 1000 : 0);
+    if (!outer || cost <= best) {
+      outer = &loop;
+      best = cost;
+    }
+  }
+  std::vector<For*> inner;
+  if (inner_loop_pays(program, nest, all, inner, outer)) {
+    for (For* loop : inner) {
+      std::vector<Access> inside;
+      for (const Access& access : all) {
+        if (std::find(access.loops.begin(), access.loops.end(), loop->var) != access.loops.end())
+          inside.push_back(access);
+      }
+      if (!is_short(*loop) && stores_are_injective(program, inside, loop->var))
+        loop->kind = LoopKind::kVector;
+    }
+    return;
+  }
+  if (!outer) return;
+  For vector = std::move(*outer);
+  nest.loops.erase(nest.loops.begin() + (outer - nest.loops.data()));
+  vector.kind = LoopKind::kVector;
+  nest.loops.push_back(std::move(vector));
+}
+
+// a is directly around b: may (a, b) be walked as one loop with b's steps?
+bool walk_as_one(const ir::Program& program, const Nest& nest, const std::vector<Access>& all, const For& a,
+                 const For& b) {
+  if (!only_addresses(nest.body, a.var) || !only_addresses(nest.body, b.var)) return false;
+  const Dim extent = *extent_of(b);
+  return std::all_of(all.begin(), all.end(), [&](const Access& access) {
+    std::optional<Dim> outer = stride_along(program, access, a.var);
+    std::optional<Dim> inner = stride_along(program, access, b.var);
+    return outer && inner && *outer == *inner * extent;
+  });
+}
+
+void collapse(const ir::Program& program, Nest& nest) {
+  for (size_t i = nest.loops.size(); i-- > 1;) {
+    For& a = nest.loops[i - 1];
+    For& b = nest.loops[i];
+    const bool unit = *extent_of(a) == Dim(1);
+    if (!unit && !walk_as_one(program, nest, accesses(nest.body), a, b)) continue;
+    b.end = ir::dim(*extent_of(a) * *extent_of(b));
+    const VarId gone = a.var;
+    ir::Kernel holder{"", "", ir::LoopNest{std::move(nest.body)}};
+    ir::rewrite_exprs(holder, [&](const Expr& e) {
+      return ir::substitute(e, [&](VarId v) { return v == gone ? ir::integer(0) : Expr(); });
+    });
+    nest.body = std::move(std::get<ir::LoopNest>(holder.body).body);
+    nest.loops.erase(nest.loops.begin() + static_cast<std::ptrdiff_t>(i) - 1);
+  }
+}
+
+// A lone vector loop becomes parallel chunks of one.
+void cut_into_chunks(Nest& nest, VarId chunk) {
+  For& vector = nest.loops.back();
+  const Dim extent = *extent_of(vector);
+  if (extent.is_constant() && extent.value() <= kChunk) return;
+  Expr start = ir::var(chunk) * ir::integer(kChunk);
+  vector.begin = start;
+  vector.end = ir::min(start + ir::integer(kChunk), ir::dim(extent));
+  nest.loops.insert(
+      nest.loops.begin(),
+      For{chunk, ir::integer(0), ir::dim(ir::ceil_div(extent, Dim(kChunk))), LoopKind::kParallel, {}});
+}
+
+void mark_parallel(Nest& nest, ir::Program& variables) {
+  int64_t tasks = 1;
+  bool enough = false;
+  bool any = false;
+  for (For& loop : nest.loops) {
+    if (loop.kind == LoopKind::kVector) break;
+    loop.kind = enough ? LoopKind::kSerial : LoopKind::kParallel;
+    any = true;
+    if (std::optional<Dim> extent = extent_of(loop); extent && extent->is_constant())
+      tasks *= std::max<int64_t>(1, extent->value());
+    enough = tasks >= kEnoughTasks;
+  }
+  if (!any && nest.loops.size() == 1 && nest.loops[0].kind == LoopKind::kVector) {
+    cut_into_chunks(nest, variables.fresh_var());
+  }
+}
+
+}  // namespace
+
+void schedule_loop_nest(const ir::Program& program, ir::LoopNest& loop_nest, ir::Program& variables) {
+  Nest nest = split_nest(std::move(loop_nest.body));
+  if (has_scatter_or_assign(nest.body)) {
+    for (For& loop : nest.loops) loop.kind = LoopKind::kSerial;
+    loop_nest.body = join_nest(std::move(nest));
+    return;
+  }
+  std::vector<Access> all = accesses(nest.body);
+  order_by_store(program, nest, all);
+  choose_vector_loop(program, nest, all);
+  collapse(program, nest);
+  mark_parallel(nest, variables);
+  loop_nest.body = join_nest(std::move(nest));
+}
+
+}  // namespace dlc::passes

@@ -1,0 +1,165 @@
+#include "runtime/program.h"
+
+#include <cstring>
+
+#include "runtime/cpu.h"
+#include "runtime/error.h"
+#include "runtime/model/element.h"
+#include "runtime/model/pool.h"
+
+namespace dlc::runtime {
+namespace {
+
+ValueInfo value_info(const dlc_value_info& info) {
+  ValueInfo result{info.name, static_cast<DType>(info.dtype), {}, {}};
+  for (int32_t i = 0; i < info.rank; ++i) {
+    result.dims.push_back(info.dims[i] >= 0 ? info.dims[i] : -1);
+    result.dim_texts.emplace_back(info.dim_texts[i]);
+  }
+  return result;
+}
+
+void check_model(const dlc_model* model) {
+  if (model == nullptr || model->magic != DLC_MODEL_MAGIC)
+    fail(ErrorKind::kModel, "this is no compiled model");
+  if (model->abi_version != DLC_ABI_VERSION || model->struct_size != sizeof(dlc_model)) {
+    fail(ErrorKind::kModel,
+         "the model was compiled for version {} of the border ({} bytes), expected version {} ({} bytes): "
+         "compile it "
+         "again",
+         model->abi_version, model->struct_size, DLC_ABI_VERSION, sizeof(dlc_model));
+  }
+  const dlc_runtime* runtime = model->runtime;
+  if (runtime == nullptr || runtime->abi_version != DLC_ABI_VERSION ||
+      runtime->struct_size != sizeof(dlc_runtime)) {
+    fail(ErrorKind::kModel, "the model's runtime is of another version: compile it again");
+  }
+  uint64_t missing = model->cpu_features & ~cpu_features();
+  if (missing != 0) {
+    fail(ErrorKind::kResource, "the model was compiled for a CPU with {}, which this machine lacks",
+         describe_cpu_features(missing));
+  }
+}
+
+ErrorKind kind_of(int32_t status) {
+  switch (status) {
+    case DLC_INVALID_INPUT:
+      return ErrorKind::kData;
+    case DLC_OUT_OF_MEMORY:
+    case DLC_UNSUPPORTED:
+      return ErrorKind::kResource;
+    default:
+      return ErrorKind::kInternal;
+  }
+}
+
+}  // namespace
+
+Program::Program(const dlc_model* model, const char* constants, std::shared_ptr<const void> keep_alive)
+    : model_(model), constants_(constants), keep_alive_(std::move(keep_alive)) {
+  check_model(model);
+  for (int32_t i = 0; i < model->num_inputs; ++i) inputs_.push_back(value_info(model->inputs[i]));
+  for (int32_t i = 0; i < model->num_outputs; ++i) outputs_.push_back(value_info(model->outputs[i]));
+}
+
+std::vector<std::string> Program::symbols() const {
+  return {model_->symbols, model_->symbols + model_->num_symbols};
+}
+
+ThreadPool::ThreadPool(int threads) : executor_{} {
+  int32_t count = threads > 0 ? threads : dlc_usable_threads();
+  executor_ = {model::create_pool(count), count, model::run_on_pool};
+  if (executor_.user == nullptr) fail(ErrorKind::kResource, "no memory for a pool of {} threads", count);
+}
+
+ThreadPool::~ThreadPool() { model::destroy_pool(static_cast<model::Pool*>(executor_.user)); }
+
+struct Context::Impl {
+  Program program;
+  std::shared_ptr<ThreadPool> pool;  // outlives the context that uses it
+  dlc_context* context = nullptr;
+
+  const dlc_runtime& runtime() const { return *program.model().runtime; }
+  ~Impl() { runtime().release(context); }
+  void check(int32_t status) const {
+    if (status != DLC_OK) throw Error(kind_of(status), runtime().error(context));
+  }
+};
+
+Context::Context(const Program& program, ContextOptions options)
+    : impl_(new Impl{program, std::move(options.pool), nullptr}) {
+  dlc_context_options chosen = {};
+  chosen.struct_size = sizeof chosen;
+  chosen.threads = options.threads;
+  chosen.constants = program.constants_;
+  chosen.allocator = options.allocator;
+  chosen.executor = impl_->pool ? &impl_->pool->executor() : nullptr;
+  int32_t status = impl_->runtime().create(&program.model(), &chosen, &impl_->context);
+  if (status != DLC_OK) {
+    fail(kind_of(status), "model '{}' cannot be made ready: {}", program.name(), dlc_status_text(status));
+  }
+}
+
+Context::~Context() = default;
+Context::Context(Context&&) noexcept = default;
+Context& Context::operator=(Context&&) noexcept = default;
+
+dlc_tensor border_tensor(const Tensor& tensor) {
+  model::ElementType type = model::element_type(static_cast<uint8_t>(tensor.dtype()));
+  return {const_cast<void*>(tensor.data()),
+          1,
+          0,
+          static_cast<int32_t>(tensor.rank()),
+          type.code,
+          type.bits,
+          1,
+          const_cast<int64_t*>(tensor.shape().data()),
+          nullptr,
+          0};
+}
+
+std::vector<Tensor> Context::run(const std::vector<Tensor>& inputs) {
+  std::vector<dlc_tensor> input_tensors;
+  for (const Tensor& input : inputs) input_tensors.push_back(border_tensor(input));
+  std::vector<dlc_tensor> output_tensors(impl_->program.outputs().size());
+  run(input_tensors, output_tensors);
+  std::vector<Tensor> outputs;
+  for (size_t i = 0; i < output_tensors.size(); ++i) {
+    const dlc_tensor& from = output_tensors[i];
+    Tensor output(impl_->program.outputs()[i].dtype, {from.shape, from.shape + from.ndim});
+    if (output.byte_size() > 0)
+      std::memcpy(output.mutable_data(), from.data, static_cast<size_t>(output.byte_size()));
+    outputs.push_back(std::move(output));
+  }
+  return outputs;
+}
+
+void Context::run(const std::vector<dlc_tensor>& inputs, std::vector<dlc_tensor>& outputs) {
+  const Program& program = impl_->program;
+  if (inputs.size() != program.inputs().size()) {
+    fail(ErrorKind::kData, "model '{}': expected {} inputs, found {}", program.name(),
+         program.inputs().size(), inputs.size());
+  }
+  if (outputs.size() != program.outputs().size()) {
+    fail(ErrorKind::kData, "model '{}': expected {} outputs, found {}", program.name(),
+         program.outputs().size(), outputs.size());
+  }
+  impl_->check(impl_->runtime().run(impl_->context, inputs.data(), outputs.data()));
+}
+
+int64_t Context::arena_bytes() const { return impl_->runtime().memory_bytes(impl_->context); }
+
+int Context::threads() const { return impl_->runtime().threads(impl_->context); }
+
+std::vector<KernelTime> Context::kernel_times() const {
+  std::vector<KernelTime> times;
+  const dlc_model& model = impl_->program.model();
+  for (int32_t i = 0; i < model.num_kernels; ++i) {
+    dlc_kernel_time time = impl_->runtime().kernel_time(impl_->context, i);
+    times.push_back({model.kernels[i].name, model.kernels[i].origin, static_cast<double>(time.start_ns) / 1e3,
+                     static_cast<double>(time.duration_ns) / 1e3, time.calls, time.flops, time.bytes});
+  }
+  return times;
+}
+
+}  // namespace dlc::runtime

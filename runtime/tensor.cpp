@@ -1,0 +1,259 @@
+#include "runtime/tensor.h"
+
+#include <bit>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+
+#include "runtime/error.h"
+
+namespace dlc {
+namespace {
+
+[[noreturn]] void fail_overflow(const std::vector<int64_t>& shape) {
+  fail(ErrorKind::kResource, "the size of a tensor of shape [{}] overflows", fmt::join(shape, ", "));
+}
+
+int64_t checked_size(const std::vector<int64_t>& shape) {
+  int64_t size = 1;
+  bool empty = false;
+  for (int64_t extent : shape) {
+    if (extent < 0) fail(ErrorKind::kData, "a tensor cannot have the extent {}", extent);
+    empty = empty || extent == 0;
+    if (!empty && __builtin_mul_overflow(size, extent, &size)) fail_overflow(shape);
+  }
+  return empty ? 0 : size;
+}
+
+int64_t checked_bytes(DType type, const std::vector<int64_t>& shape) {
+  int64_t size = checked_size(shape);
+  if (size > std::numeric_limits<int64_t>::max() / 16) {
+    fail_overflow(shape);
+  }
+  return byte_size(type, size);
+}
+
+// Conversions of the two 16-bit floats.
+float half_to_float(uint16_t bits) {
+  uint32_t sign = static_cast<uint32_t>(bits & 0x8000u) << 16;
+  uint32_t exponent = (bits >> 10) & 31u;
+  uint32_t mantissa = bits & 1023u;
+  if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
+  if (exponent != 0) return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
+  float value = std::ldexp(static_cast<float>(mantissa), -24);
+  return sign != 0 ? -value : value;
+}
+
+uint16_t double_to_half(double value) {
+  uint16_t sign = std::signbit(value) ? 0x8000u : 0;
+  double magnitude = std::fabs(value);
+  if (std::isnan(value)) return sign | 0x7e00u;
+  if (magnitude >= 65520.0) return sign | 0x7c00u;
+  int exponent = magnitude < 0x1p-14 ? -14 : std::ilogb(magnitude);
+  // In units of the last place; rounding to 2^11 carries into the exponent by itself.
+  auto units = static_cast<uint32_t>(std::nearbyint(std::ldexp(magnitude, 10 - exponent)));
+  return static_cast<uint16_t>(sign | (static_cast<uint32_t>(exponent + 14) * 1024u + units));
+}
+
+float bfloat_to_float(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+
+uint16_t double_to_bfloat(double value) {
+  if (std::isnan(value)) return 0x7fc0u;
+  float single = static_cast<float>(value);
+  // Rounding to odd in the first step keeps the second step's result that of a single rounding.
+  uint32_t bits = std::bit_cast<uint32_t>(single);
+  if (std::isfinite(value) && static_cast<double>(single) != value && (bits & 1) == 0) {
+    bits += std::fabs(single) < std::fabs(value) ? 1 : -1;
+  }
+  return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
+int packed_element(const void* data, int64_t index, int bits) {
+  int per_byte = 8 / bits;
+  int shift = static_cast<int>(index % per_byte) * bits;
+  return (static_cast<const uint8_t*>(data)[index / per_byte] >> shift) & ((1 << bits) - 1);
+}
+
+void set_packed_element(void* data, int64_t index, int bits, int value) {
+  int per_byte = 8 / bits;
+  int shift = static_cast<int>(index % per_byte) * bits;
+  int mask = ((1 << bits) - 1) << shift;
+  uint8_t& byte = static_cast<uint8_t*>(data)[index / per_byte];
+  byte = static_cast<uint8_t>((byte & ~mask) | ((value << shift) & mask));
+}
+
+int sign_extend(int value, int bits) { return value >= (1 << (bits - 1)) ? value - (1 << bits) : value; }
+
+// Calls f with a value-initialised object of the C++ type that holds one element; false for packed,
+// small-float, string and complex types.
+template <class F>
+bool with_type(DType type, F&& f) {
+  switch (type) {
+    case DType::kFloat:
+      f(float{});
+      return true;
+    case DType::kDouble:
+      f(double{});
+      return true;
+    case DType::kUint8:
+      f(uint8_t{});
+      return true;
+    case DType::kInt8:
+      f(int8_t{});
+      return true;
+    case DType::kUint16:
+      f(uint16_t{});
+      return true;
+    case DType::kInt16:
+      f(int16_t{});
+      return true;
+    case DType::kUint32:
+      f(uint32_t{});
+      return true;
+    case DType::kInt32:
+      f(int32_t{});
+      return true;
+    case DType::kUint64:
+      f(uint64_t{});
+      return true;
+    case DType::kInt64:
+      f(int64_t{});
+      return true;
+    case DType::kBool:
+      f(bool{});
+      return true;
+    default:
+      return false;
+  }
+}
+
+template <class T>
+T read(const void* data, int64_t index) {
+  T value;
+  std::memcpy(&value, static_cast<const char*>(data) + index * static_cast<int64_t>(sizeof(T)), sizeof(T));
+  return value;
+}
+
+template <class T>
+void write(void* data, int64_t index, T value) {
+  std::memcpy(static_cast<char*>(data) + index * static_cast<int64_t>(sizeof(T)), &value, sizeof(T));
+}
+
+[[noreturn]] void fail_conversion(DType type) {
+  fail(ErrorKind::kData, "elements of type {} cannot be converted to numbers", onnx_name(type));
+}
+
+bool is_packed_integer(DType type) { return is_integer(type) && bit_width(type) < 8; }
+
+}  // namespace
+
+Tensor::Tensor(DType type, std::vector<int64_t> shape) : type_(type), shape_(std::move(shape)) {
+  int64_t bytes = checked_bytes(type_, shape_);
+  if (type_ == DType::kString) {
+    strings_ = std::make_shared<const std::vector<std::string>>(static_cast<size_t>(checked_size(shape_)));
+    return;
+  }
+  size_t capacity = (static_cast<size_t>(bytes) + 63) / 64 * 64;
+  void* data = std::aligned_alloc(64, capacity == 0 ? 64 : capacity);
+  if (data == nullptr) fail(ErrorKind::kResource, "no memory for a tensor of {} bytes", bytes);
+  std::memset(data, 0, capacity);
+  owner_ = std::shared_ptr<const void>(data, [](const void* p) { std::free(const_cast<void*>(p)); });
+  data_ = data;
+}
+
+Tensor::Tensor(DType type, std::vector<int64_t> shape, const void* data, std::shared_ptr<const void> owner)
+    : type_(type), shape_(std::move(shape)), data_(data), owner_(std::move(owner)) {
+  checked_bytes(type_, shape_);
+}
+
+Tensor Tensor::scalar(DType type, double value) {
+  Tensor result(type, {});
+  result.set_double(0, value);
+  return result;
+}
+
+Tensor Tensor::from_ints(std::span<const int64_t> values) {
+  return of<int64_t>(DType::kInt64, {static_cast<int64_t>(values.size())}, values);
+}
+
+Tensor Tensor::from_strings(std::vector<int64_t> shape, std::vector<std::string> values) {
+  Tensor result(DType::kString, std::move(shape));
+  check(static_cast<int64_t>(values.size()) == result.size(), "one string for each element");
+  result.strings_ = std::make_shared<const std::vector<std::string>>(std::move(values));
+  return result;
+}
+
+int64_t Tensor::size() const {
+  int64_t size = 1;
+  for (int64_t extent : shape_) {
+    if (extent == 0) return 0;
+  }
+  for (int64_t extent : shape_) size *= extent;
+  return size;
+}
+
+int64_t Tensor::byte_size() const { return dlc::byte_size(type_, size()); }
+
+double Tensor::get_double(int64_t index) const {
+  double result = 0;
+  if (with_type(type_, [&]<class T>(T) { result = static_cast<double>(read<T>(data_, index)); }))
+    return result;
+  if (is_packed_integer(type_)) return static_cast<double>(get_int(index));
+  if (type_ == DType::kFloat16) return half_to_float(read<uint16_t>(data_, index));
+  if (type_ == DType::kBfloat16) return bfloat_to_float(read<uint16_t>(data_, index));
+  fail_conversion(type_);
+}
+
+int64_t Tensor::get_int(int64_t index) const {
+  int64_t result = 0;
+  if (with_type(type_, [&]<class T>(T) { result = static_cast<int64_t>(read<T>(data_, index)); }))
+    return result;
+  if (is_packed_integer(type_)) {
+    int bits = bit_width(type_);
+    int value = packed_element(data_, index, bits);
+    return is_signed(type_) ? sign_extend(value, bits) : value;
+  }
+  return static_cast<int64_t>(get_double(index));
+}
+
+void Tensor::set_double(int64_t index, double value) {
+  if (with_type(type_, [&]<class T>(T) { write<T>(mutable_data(), index, static_cast<T>(value)); })) return;
+  if (is_packed_integer(type_)) return set_int(index, static_cast<int64_t>(value));
+  if (type_ == DType::kFloat16) return write<uint16_t>(mutable_data(), index, double_to_half(value));
+  if (type_ == DType::kBfloat16) return write<uint16_t>(mutable_data(), index, double_to_bfloat(value));
+  fail_conversion(type_);
+}
+
+void Tensor::set_int(int64_t index, int64_t value) {
+  if (with_type(type_, [&]<class T>(T) { write<T>(mutable_data(), index, static_cast<T>(value)); })) return;
+  if (is_packed_integer(type_)) {
+    return set_packed_element(mutable_data(), index, bit_width(type_), static_cast<int>(value));
+  }
+  set_double(index, static_cast<double>(value));
+}
+
+std::vector<int64_t> Tensor::to_ints() const {
+  if (!is_integer(type_) && type_ != DType::kBool) {
+    fail(ErrorKind::kModel, "expected a tensor of integers, found {}", onnx_name(type_));
+  }
+  std::vector<int64_t> result(static_cast<size_t>(size()));
+  for (size_t i = 0; i < result.size(); ++i) result[i] = get_int(static_cast<int64_t>(i));
+  return result;
+}
+
+Tensor Tensor::reshaped(std::vector<int64_t> shape) const {
+  check(checked_size(shape) == size(), "a reshape keeps the number of elements");
+  Tensor result = *this;
+  result.shape_ = std::move(shape);
+  return result;
+}
+
+bool identical(const Tensor& a, const Tensor& b) {
+  if (a.dtype() != b.dtype() || a.shape() != b.shape()) return false;
+  if (a.dtype() == DType::kString) return a.strings() == b.strings();
+  int64_t bytes = a.defined() ? a.byte_size() : 0;
+  return bytes == 0 || std::memcmp(a.data(), b.data(), static_cast<size_t>(bytes)) == 0;
+}
+
+}  // namespace dlc

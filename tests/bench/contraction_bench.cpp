@@ -1,0 +1,174 @@
+// Times generated contraction kernels alone, warm, on one thread: GFLOP/s of matrix products and
+// convolutions.
+//
+//   contraction_bench            the built-in list
+//   contraction_bench M N K      one matrix product with constant B
+#include <fmt/format.h>
+#include <llvm/ExecutionEngine/Orc/LLJIT.h>
+#include <llvm/ExecutionEngine/Orc/ThreadSafeModule.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <random>
+
+#include "codegen/emit_kernel.h"
+#include "codegen/optimize.h"
+#include "ir/kernel/lower.h"
+#include "passes/choose_schedules.h"
+#include "runtime/error.h"
+#include "runtime/model/abi.h"
+
+using namespace dlc;
+
+namespace {
+
+Tensor random_tensor(std::vector<int64_t> shape, uint32_t seed) {
+  Tensor tensor(DType::kFloat, std::move(shape));
+  std::mt19937 generator(seed);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  for (int64_t i = 0; i < tensor.size(); ++i) tensor.mutable_as<float>()[i] = uniform(generator);
+  return tensor;
+}
+
+struct Problem {
+  ir::Program program;
+  double flops = 0;
+};
+
+ir::BufferId add(ir::Program& program, ir::Shape shape, std::vector<int> order = {}) {
+  ir::Buffer buffer;
+  buffer.dtype = DType::kFloat;
+  buffer.shape = std::move(shape);
+  buffer.order = std::move(order);
+  return program.add_buffer(std::move(buffer));
+}
+
+ir::BufferId add_constant(ir::Program& program, Tensor tensor) {
+  ir::Buffer buffer;
+  buffer.kind = ir::BufferKind::kConstant;
+  buffer.dtype = DType::kFloat;
+  for (int64_t extent : tensor.shape()) buffer.shape.push_back(extent);
+  buffer.constant = std::move(tensor);
+  return program.add_buffer(std::move(buffer));
+}
+
+void add_contraction(Problem& problem, ir::Contraction contraction) {
+  contraction.accumulator = problem.program.fresh_var();
+  contraction.epilogue = ir::var(contraction.accumulator, DType::kFloat);
+  double flops = 2;
+  for (const ir::ContractionAxis& axis : contraction.axes) flops *= static_cast<double>(axis.extent.value());
+  problem.flops = flops;
+  problem.program.main.steps.push_back(
+      {ir::KernelStep{ir::Kernel{"contraction", "", std::move(contraction)}}});
+}
+
+Problem matrix_product(int64_t m, int64_t n, int64_t k) {
+  Problem problem;
+  ir::Program& p = problem.program;
+  const ir::VarId vm = p.fresh_var(), vn = p.fresh_var(), vk = p.fresh_var();
+  ir::Contraction c;
+  c.axes = {{vm, m, ir::AxisRole::kM}, {vn, n, ir::AxisRole::kN}, {vk, k, ir::AxisRole::kK}};
+  c.a = {add(p, {m, k}), {ir::var(vm), ir::var(vk)}};
+  c.b = {add_constant(p, random_tensor({k, n}, 2)), {ir::var(vk), ir::var(vn)}};
+  c.out = add(p, {m, n});
+  c.out_index = {ir::var(vm), ir::var(vn)};
+  add_contraction(problem, std::move(c));
+  return problem;
+}
+
+Problem convolution(int64_t size, int64_t in, int64_t out, int64_t window, int64_t stride) {
+  Problem problem;
+  ir::Program& p = problem.program;
+  const int64_t pad = window / 2, result = (size + 2 * pad - window) / stride + 1;
+  ir::VarId v[6];
+  for (ir::VarId& id : v) id = p.fresh_var();
+  const ir::Expr oh = ir::var(v[0]), ow = ir::var(v[1]), oc = ir::var(v[2]), ic = ir::var(v[3]),
+                 kh = ir::var(v[4]), kw = ir::var(v[5]);
+  ir::Contraction c;
+  c.axes = {{v[0], result, ir::AxisRole::kM},      {v[1], result, ir::AxisRole::kM},
+            {v[2], out, ir::AxisRole::kN},         {v[3], in, ir::AxisRole::kK},
+            {v[4], window, ir::AxisRole::kWindow}, {v[5], window, ir::AxisRole::kWindow}};
+  auto at = [&](const ir::Expr& o, const ir::Expr& w) {
+    return o * ir::integer(stride) + w - ir::integer(pad);
+  };
+  c.a = {add(p, {1, in, size, size}, {0, 2, 3, 1}), {ir::integer(0), ic, at(oh, kh), at(ow, kw)}, pad > 0};
+  c.b = {add_constant(p, random_tensor({out, in, window, window}, 2)), {oc, ic, kh, kw}};
+  c.out = add(p, {1, out, result, result}, {0, 2, 3, 1});
+  c.out_index = {ir::integer(0), oc, oh, ow};
+  add_contraction(problem, std::move(c));
+  return problem;
+}
+
+void take(llvm::Error error) {
+  if (error) fail(ErrorKind::kInternal, "{}", llvm::toString(std::move(error)));
+}
+template <class T>
+T take(llvm::Expected<T> value) {
+  if (!value) fail(ErrorKind::kInternal, "{}", llvm::toString(value.takeError()));
+  return std::move(*value);
+}
+
+void bench(const std::string& name, Problem problem) {
+  const codegen::Target target = codegen::Target::parse("native");
+  passes::choose_schedules(problem.program, {});
+  const ir::Kernel& kernel = std::get<ir::KernelStep>(problem.program.main.steps.back().node).kernel;
+  auto context = std::make_unique<llvm::LLVMContext>();
+  std::unique_ptr<llvm::Module> module = codegen::make_module(*context, target, "bench");
+  codegen::EmittedKernel emitted = codegen::emit_kernel(*module, problem.program, target, kernel, "kernel");
+  codegen::optimize(*module, target);
+  if (std::getenv("DUMP_ASM")) fmt::print("{}", codegen::to_assembly(*module, target));
+  auto jit = take(llvm::orc::LLJITBuilder().create());
+  take(jit->addIRModule(llvm::orc::ThreadSafeModule(std::move(module), std::move(context))));
+  auto run = take(jit->lookup("kernel")).toPtr<dlc_kernel_fn>();
+
+  std::vector<Tensor> keep;
+  std::vector<void*> buffers;
+  for (ir::BufferId id : emitted.signature.buffers) {
+    const ir::Buffer& buffer = problem.program.buffer(id);
+    keep.push_back(buffer.kind == ir::BufferKind::kConstant
+                       ? buffer.constant
+                       : random_tensor(ir::static_shape(buffer.shape), 1));
+    buffers.push_back(keep.back().mutable_data());
+  }
+  const int64_t tasks = emitted.signature.task_count.value();
+  using Clock = std::chrono::steady_clock;
+  double best = 1e30;
+  const auto end = Clock::now() + std::chrono::milliseconds(400);
+  while (Clock::now() < end) {
+    const auto start = Clock::now();
+    run(buffers.data(), nullptr, 0, tasks, nullptr);
+    best = std::min(best, std::chrono::duration<double>(Clock::now() - start).count());
+  }
+  fmt::print("{:32} {:10.1f} us {:8.1f} GFLOP/s  {} tasks\n", name, best * 1e6, problem.flops / best * 1e-9,
+             tasks);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc == 4) {
+    bench("product", matrix_product(std::atoll(argv[1]), std::atoll(argv[2]), std::atoll(argv[3])));
+    return 0;
+  }
+  for (auto [m, n, k] : std::vector<std::array<int64_t, 3>>{{1024, 1024, 1024},
+                                                            {128, 768, 768},
+                                                            {128, 3072, 768},
+                                                            {128, 768, 3072},
+                                                            {64, 256, 256},
+                                                            {1, 768, 768},
+                                                            {197, 192, 192},
+                                                            {3136, 64, 64}}) {
+    bench(fmt::format("product {}x{}x{}", m, n, k), matrix_product(m, n, k));
+  }
+  for (auto [size, in, out, window, stride] : std::vector<std::array<int64_t, 5>>{{56, 64, 64, 3, 1},
+                                                                                  {28, 128, 128, 3, 1},
+                                                                                  {14, 256, 256, 3, 1},
+                                                                                  {7, 512, 512, 3, 1},
+                                                                                  {56, 64, 128, 3, 2},
+                                                                                  {56, 64, 256, 1, 1},
+                                                                                  {224, 3, 64, 7, 2}}) {
+    bench(fmt::format("conv {}x{} {}->{} s{}", size, window, in, out, stride),
+          convolution(size, in, out, window, stride));
+  }
+}

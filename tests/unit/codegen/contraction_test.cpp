@@ -1,0 +1,152 @@
+// Generated contractions against the interpreter: odd sizes, tails, epilogues, padding, layouts, symbolic
+// extents.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "ir/kernel/interpret.h"
+#include "ir/kernel/lower.h"
+#include "passes/choose_layouts.h"
+#include "passes/choose_schedules.h"
+#include "tests/unit/codegen/kernel_runner.h"
+
+namespace dlc {
+namespace {
+
+using ir::AxisRole;
+using ir::Expr;
+using ir::VarId;
+
+ir::BufferId add(ir::Program& p, ir::BufferKind kind, ir::Shape shape, int border, Tensor constant = {}) {
+  ir::Buffer buffer;
+  buffer.kind = kind;
+  buffer.dtype = DType::kFloat;
+  buffer.shape = std::move(shape);
+  buffer.border_index = border;
+  buffer.constant = std::move(constant);
+  return p.add_buffer(std::move(buffer));
+}
+
+void expect_equal(ir::Program program, const std::vector<Tensor>& inputs,
+                  const std::map<std::string, int64_t>& symbols, const std::string& what) {
+  const std::vector<Tensor> expected = ir::interpret(program, inputs, {.double_accumulation = true});
+  passes::choose_layouts(program, {});
+  passes::choose_schedules(program, {});
+  for (const codegen::Target& target : test::executable_targets()) {
+    for (test::Guard guard : {test::Guard::kEnd, test::Guard::kBegin}) {
+      const std::vector<Tensor> actual = test::run_kernels(program, target, inputs, symbols, guard);
+      ASSERT_EQ(actual.size(), expected.size());
+      for (size_t i = 0; i < actual.size(); ++i) {
+        EXPECT_LE(test::relative_difference(actual[i], expected[i]), 2e-6) << what << " on " << target.cpu;
+      }
+    }
+  }
+}
+
+struct MatrixSizes {
+  int64_t m, n, k;
+};
+
+// out = relu(A * B + bias) + residual, with B constant or an input, extents constant or symbolic.
+void check_product(MatrixSizes size, bool constant_b, bool symbolic_m) {
+  ir::Program p;
+  const ir::Dim m = symbolic_m ? ir::Dim::symbol("m") : ir::Dim(size.m);
+  const VarId vm = p.fresh_var(), vn = p.fresh_var(), vk = p.fresh_var(), sum = p.fresh_var();
+  const Expr i = ir::var(vm), j = ir::var(vn), k = ir::var(vk);
+  if (symbolic_m) p.symbols["m"] = {{}, true};
+  std::vector<Tensor> inputs = {test::random_floats({size.m, size.k}, 1), test::random_floats({size.n}, 2),
+                                test::random_floats({size.m, size.n}, 3)};
+  const Tensor b = test::random_floats({size.k, size.n}, 4);
+  ir::Contraction c;
+  c.axes = {{vm, m, AxisRole::kM}, {vn, size.n, AxisRole::kN}, {vk, size.k, AxisRole::kK}};
+  c.a = {add(p, ir::BufferKind::kInput, {m, size.k}, 0), {i, k}};
+  const ir::BufferId bias = add(p, ir::BufferKind::kInput, {size.n}, 1);
+  const ir::BufferId residual = add(p, ir::BufferKind::kInput, {m, size.n}, 2);
+  if (constant_b) {
+    c.b = {add(p, ir::BufferKind::kConstant, {size.k, size.n}, -1, b), {k, j}};
+  } else {
+    c.b = {add(p, ir::BufferKind::kInput, {size.k, size.n}, 3), {k, j}};
+    inputs.push_back(b);
+  }
+  c.out = add(p, ir::BufferKind::kOutput, {m, size.n}, 0);
+  c.out_index = {i, j};
+  c.accumulator = sum;
+  const Expr biased = ir::var(sum, DType::kFloat) + ir::load(bias, DType::kFloat, {j});
+  c.epilogue = ir::max(biased, ir::real(0)) + ir::load(residual, DType::kFloat, {i, j});
+  p.main.steps.push_back({ir::KernelStep{ir::Kernel{"product", "", c}}});
+  expect_equal(
+      p, inputs, {{"m", size.m}},
+      fmt::format("{}x{}x{} constant_b={} symbolic={}", size.m, size.n, size.k, constant_b, symbolic_m));
+}
+
+TEST(MatrixProduct, HandlesTailsOfEveryAxis) {
+  for (int64_t m : {1, 2, 5, 6, 7, 13}) {
+    for (int64_t n : {3, 15, 16, 17, 33, 80}) check_product({m, n, 9}, true, false);
+  }
+  check_product({6, 16, 1}, true, false);
+  check_product({31, 100, 257}, true, false);
+}
+
+TEST(MatrixProduct, TakesSymbolicRows) {
+  for (int64_t m : {0, 1, 2, 3, 4, 5, 6, 7, 12, 31}) check_product({m, 33, 7}, true, true);
+}
+
+TEST(MatrixProduct, PacksAnInputAtRunTime) {
+  for (int64_t m : {5, 6, 20}) check_product({m, 37, 11}, false, false);
+  check_product({9, 32, 40}, false, true);
+}
+
+struct Window {
+  int64_t size, in, out, window, stride, dilation, pad, groups;
+};
+
+void check_convolution(const Window& w) {
+  ir::Program p;
+  const int64_t result = (w.size + 2 * w.pad - w.dilation * (w.window - 1) - 1) / w.stride + 1;
+  const int64_t in = w.in / w.groups, out = w.out / w.groups;
+  VarId v[8];
+  for (VarId& id : v) id = p.fresh_var();
+  const Expr n = ir::var(v[0]), g = ir::var(v[1]), oh = ir::var(v[2]), ow = ir::var(v[3]), oc = ir::var(v[4]),
+             ic = ir::var(v[5]), kh = ir::var(v[6]), kw = ir::var(v[7]);
+  auto at = [&](const Expr& o, const Expr& tap) {
+    return o * ir::integer(w.stride) + tap * ir::integer(w.dilation) - ir::integer(w.pad);
+  };
+  ir::Contraction c;
+  c.axes = {{v[0], 2, AxisRole::kM},
+            {v[1], w.groups, AxisRole::kBatch},
+            {v[2], result, AxisRole::kM},
+            {v[3], result, AxisRole::kM},
+            {v[4], out, AxisRole::kN},
+            {v[5], in, AxisRole::kK},
+            {v[6], w.window, AxisRole::kWindow},
+            {v[7], w.window, AxisRole::kWindow}};
+  const ir::BufferId input = add(p, ir::BufferKind::kInput, {2, w.in, w.size, w.size}, 0);
+  const Tensor weights = test::random_floats({w.out, in, w.window, w.window}, 5);
+  c.a = {input, {n, g * ir::integer(in) + ic, at(oh, kh), at(ow, kw)}, w.pad > 0};
+  c.b = {add(p, ir::BufferKind::kConstant, {w.out, in, w.window, w.window}, -1, weights),
+         {g * ir::integer(out) + oc, ic, kh, kw}};
+  c.out = add(p, ir::BufferKind::kOutput, {2, w.out, result, result}, 0);
+  c.out_index = {n, g * ir::integer(out) + oc, oh, ow};
+  c.accumulator = p.fresh_var();
+  c.epilogue = ir::max(ir::var(c.accumulator, DType::kFloat), ir::real(0));
+  p.main.steps.push_back({ir::KernelStep{ir::Kernel{"conv", "", c}}});
+  expect_equal(p, {test::random_floats({2, w.in, w.size, w.size}, 6)}, {},
+               fmt::format("conv {} {}->{} {}x{} stride {} dilation {} pad {} groups {}", w.size, w.in, w.out,
+                           w.window, w.window, w.stride, w.dilation, w.pad, w.groups));
+}
+
+TEST(Convolution, MatchesTheInterpreter) {
+  for (const Window& window : std::vector<Window>{{7, 5, 19, 3, 1, 1, 1, 1},
+                                                  {8, 16, 32, 3, 2, 1, 1, 1},
+                                                  {9, 3, 8, 5, 2, 1, 2, 1},
+                                                  {6, 8, 24, 1, 1, 1, 0, 1},
+                                                  {10, 4, 6, 3, 1, 2, 2, 1},
+                                                  {7, 12, 12, 3, 1, 1, 1, 12},
+                                                  {8, 24, 24, 3, 2, 1, 1, 24},
+                                                  {6, 8, 12, 3, 1, 1, 1, 2},
+                                                  {5, 6, 1, 3, 1, 1, 1, 1}}) {
+    check_convolution(window);
+  }
+}
+
+}  // namespace
+}  // namespace dlc

@@ -1,0 +1,109 @@
+#include "tools/bench.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "runtime/error.h"
+
+namespace dlc::tools {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+double peak_rss_mb() {
+  struct rusage usage {};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
+uint8_t type_code(DType type) {
+  enum : uint8_t { kInt = 0, kUint = 1, kFloatCode = 2, kBfloat = 4, kComplex = 5, kBoolCode = 6 };
+  if (type == DType::kBool) return kBoolCode;
+  if (type == DType::kBfloat16) return kBfloat;
+  if (type == DType::kComplex64 || type == DType::kComplex128) return kComplex;
+  if (is_float(type)) return kFloatCode;
+  return is_signed(type) ? kInt : kUint;
+}
+
+double quantile(const std::vector<double>& sorted, double q) {
+  const auto index = static_cast<size_t>(q * static_cast<double>(sorted.size()));
+  return sorted[std::min(index, sorted.size() - 1)];
+}
+
+}  // namespace
+
+dlc_tensor border_tensor(const Tensor& tensor, std::vector<int64_t>& shape) {
+  if (tensor.dtype() == DType::kString) fail(ErrorKind::kUsage, "string inputs cannot be timed");
+  shape = tensor.shape();
+  dlc_tensor result{};
+  result.data = const_cast<void*>(tensor.data());
+  result.device_type = 1;
+  result.ndim = static_cast<int32_t>(shape.size());
+  result.type_code = type_code(tensor.dtype());
+  result.type_bits = static_cast<uint8_t>(bit_width(tensor.dtype()));
+  result.type_lanes = 1;
+  result.shape = shape.data();
+  return result;
+}
+
+BenchResult run_bench(const LoadedModel& model, const std::vector<Tensor>& inputs,
+                      const BenchOptions& options) {
+  const Clock::time_point loading = Clock::now();
+  runtime::Context context(model.program, {.threads = options.threads});
+  std::vector<std::vector<int64_t>> shapes(inputs.size());
+  std::vector<dlc_tensor> given;
+  for (size_t i = 0; i < inputs.size(); ++i) given.push_back(border_tensor(inputs[i], shapes[i]));
+  const auto run = [&] {
+    std::vector<dlc_tensor> outputs(model.program.outputs().size());
+    const Clock::time_point start = Clock::now();
+    context.run(given, outputs);
+    return ms_since(start);
+  };
+  BenchResult result;
+  result.first_run_ms = run();
+  result.compile_ms = model.compile_ms;
+  result.load_ms = model.load_ms + ms_since(loading);
+  for (int i = 0; i < options.warmup; ++i) run();
+  constexpr size_t kFewestRuns = 5;
+  std::vector<double> times;
+  const Clock::time_point start = Clock::now();
+  while (times.size() < kFewestRuns || ms_since(start) < 1e3 * options.seconds) times.push_back(run());
+  std::sort(times.begin(), times.end());
+  result.min_ms = times.front();
+  result.median_ms = quantile(times, 0.5);
+  result.p99_ms = quantile(times, 0.99);
+  result.peak_rss_mb = peak_rss_mb();
+  result.arena_mb = static_cast<double>(context.arena_bytes()) / 1e6;
+  result.threads = context.threads();
+  result.runs = static_cast<int64_t>(times.size());
+  return result;
+}
+
+std::string format_json(const BenchResult& r) {
+  const nlohmann::ordered_json json = {{"min_ms", r.min_ms},           {"median_ms", r.median_ms},
+                                       {"p99_ms", r.p99_ms},           {"compile_ms", r.compile_ms},
+                                       {"load_ms", r.load_ms},         {"first_run_ms", r.first_run_ms},
+                                       {"peak_rss_mb", r.peak_rss_mb}, {"arena_mb", r.arena_mb},
+                                       {"threads", r.threads},         {"runs", r.runs}};
+  return json.dump();
+}
+
+std::string format_text(const BenchResult& r) {
+  return fmt::format(
+      "min {:.3f} ms  median {:.3f} ms  p99 {:.3f} ms  ({} runs, {} threads)\n"
+      "compile {:.0f} ms  load to first answer {:.0f} ms  first run {:.2f} ms  peak RSS {:.0f} MB  arena "
+      "{:.1f} MB\n",
+      r.min_ms, r.median_ms, r.p99_ms, r.runs, r.threads, r.compile_ms, r.load_ms, r.first_run_ms,
+      r.peak_rss_mb, r.arena_mb);
+}
+
+}  // namespace dlc::tools

@@ -1,0 +1,39 @@
+// Times of repeated runs.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "runtime/program.h"
+#include "tools/model_source.h"
+
+namespace dlc::tools {
+
+struct BenchOptions {
+  double seconds = 1;
+  int warmup = 2;
+  int threads = 0;
+};
+
+struct BenchResult {
+  double min_ms = 0;
+  double median_ms = 0;
+  double p99_ms = 0;
+  double compile_ms = 0;    // reading and compiling; 0 for a library
+  double load_ms = 0;       // from the file to the first answer
+  double first_run_ms = 0;  // the first answer alone
+  double peak_rss_mb = 0;
+  double arena_mb = 0;
+  int threads = 0;
+  int64_t runs = 0;
+};
+
+BenchResult run_bench(const LoadedModel& model, const std::vector<Tensor>& inputs,
+                      const BenchOptions& options);
+std::string format_json(const BenchResult& result);  // on one line
+std::string format_text(const BenchResult& result);
+
+// The tensor's memory as a caller of a compiled model passes it; `shape` must outlive it.
+dlc_tensor border_tensor(const Tensor& tensor, std::vector<int64_t>& shape);
+
+}  // namespace dlc::tools

@@ -1,0 +1,222 @@
+// dlc-run: runs a model, times it, tests it, compares it.
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "runtime/data/files.h"
+#include "runtime/error.h"
+#include "tools/bench.h"
+#include "tools/compare.h"
+#include "tools/inputs.h"
+#include "tools/list_operators.h"
+#include "tools/model_source.h"
+#include "tools/outputs.h"
+#include "tools/profile.h"
+#include "tools/test_cases.h"
+#include "tools/tool.h"
+
+namespace dlc::tools {
+namespace {
+
+constexpr const char* kDescription =
+    "Runs an ONNX model, compiled in process, or a library that dlc-compile wrote.";
+constexpr const char* kExamples = R"(Examples:
+  dlc-run model.onnx                                     random inputs, outputs in short
+  dlc-run model.so --input picture.jpg --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --top 5
+  dlc-run model.onnx --input ids=ids.npy --input mask=mask.npy --output-dir out
+  dlc-run model.onnx --shape x=8x3x224x224 --bench --threads 2 --json
+  dlc-run model.onnx --profile trace.json                open it in a Chrome trace viewer
+  dlc-run model.onnx --compare                           every value against reference compilation
+  dlc-run --test cases/test_add cases/test_relu          ONNX test cases
+Exit code: 0 done, 1 the model or data is at fault or a test failed, 2 the command line is.)";
+
+struct Flags {
+  std::string model;
+  InputFlags inputs;
+  codegen::CompileOptions compile;
+  std::string weights;
+  std::string dump_dir;
+  std::string output_dir;
+  int top = 0;
+  std::string labels;
+  std::vector<std::string> test;
+  CaseOptions cases;
+  bool no_isolate = false;
+  bool compare = false;
+  double tolerance = 1e-4;
+  bool all = false;
+  bool bench = false;
+  BenchOptions bench_options;
+  bool json = false;
+  std::string precision = "fp32";
+  std::string profile;
+  bool operators = false;
+  bool quiet = false;
+};
+
+void add_flags(CLI::App& app, Flags& flags) {
+  app.add_option("MODEL", flags.model, "ONNX file, or a library of dlc-compile");
+  add_input_flags(app, flags.inputs);
+
+  app.add_option("-o,--output-dir", flags.output_dir, "Write the outputs there, as NAME.npy")
+      ->group("Outputs");
+  app.add_option("--top", flags.top, "Print the K likeliest classes with their probabilities")
+      ->check(CLI::PositiveNumber)
+      ->group("Outputs");
+  app.add_option("--labels", flags.labels, "File with the names of the classes, one a line")
+      ->group("Outputs");
+
+  app.add_flag("--bench", flags.bench, "Time repeated runs")->group("Measuring");
+  app.add_option("--seconds", flags.bench_options.seconds, "That --bench and --profile take")->capture_default_str()
+      ->check(CLI::NonNegativeNumber)
+      ->group("Measuring");
+  app.add_option("--warmup", flags.bench_options.warmup, "Runs before those that are timed")->capture_default_str()
+      ->check(CLI::NonNegativeNumber)
+      ->group("Measuring");
+  app.add_flag("--json", flags.json, "Print the times of --bench as JSON on one line")->group("Measuring");
+  app.add_option("--profile", flags.profile,
+                 "Write a Chrome trace with one event a kernel there, print a table")
+      ->group("Measuring");
+
+  app.add_option("--test", flags.test, "Run the ONNX test cases in these folders")->group("Testing");
+  app.add_option("--rtol", flags.cases.tolerance.rtol, "Of --test, relative to the expected value")->capture_default_str()
+      ->group("Testing");
+  app.add_option("--atol", flags.cases.tolerance.atol, "Of --test, absolute")->capture_default_str()->group("Testing");
+  app.add_option("--jobs", flags.cases.jobs, "Test cases at a time")->capture_default_str()
+      ->check(CLI::PositiveNumber)
+      ->group("Testing");
+  app.add_option("--timeout", flags.cases.timeout_seconds, "Seconds that a test case may take")->capture_default_str()
+      ->check(CLI::PositiveNumber)
+      ->group("Testing");
+  app.add_flag("--no-isolate", flags.no_isolate, "Run all test cases in this process")->group("Testing");
+  app.add_flag("--compare", flags.compare,
+               "Compare every value with reference compilation: no fusion, naive "
+               "schedules, double accumulation")
+      ->group("Testing");
+  app.add_option("--tolerance", flags.tolerance, "Of --compare: max|difference| / max|reference|")->capture_default_str()
+      ->group("Testing");
+  app.add_flag("--all", flags.all, "Print the values that --compare finds equal, too")->group("Testing");
+
+  app.add_option("--threads", flags.bench_options.threads, "Default: as many as the process may use")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--cpu", flags.compile.cpu, "Processor to compile for: native, x86-64-v3, x86-64-v4, ...")->capture_default_str();
+  app.add_option("--precision", flags.precision, "Of the computation")->capture_default_str()->check(CLI::IsMember({"fp32"}));
+  app.add_option("--weights", flags.weights, "File with the weights of a library compiled with --weights");
+  app.add_flag("--operators", flags.operators, "List the operators that dlc knows, and end");
+  app.add_flag("-q,--quiet", flags.quiet, "Print results only");
+  add_pass_flags(app, flags.compile.passes);
+  app.add_option("--dump-dir", flags.dump_dir, "Write what --dump-after shows to files there")
+      ->group("Debugging the compiler");
+  app.footer(kExamples);
+}
+
+int run_tests(const Flags& flags) {
+  CaseOptions options = flags.cases;
+  options.compile = flags.compile;
+  options.threads = flags.bench_options.threads;
+  options.isolate = !flags.no_isolate;
+  const std::vector<std::string> cases = find_cases(flags.test);
+  Progress progress(flags.quiet);
+  int64_t passed = 0;
+  int64_t failed = 0;
+  run_cases(cases, options, [&](const CaseResult& result) {
+    ++(result.passed ? passed : failed);
+    progress.clear();
+    if (!result.passed) fmt::print("FAIL {}: {}\n", result.name, result.reason);
+    progress.show(result.name, passed + failed, static_cast<int64_t>(cases.size()));
+  });
+  progress.clear();
+  fmt::print("{} passed, {} failed\n", passed, failed);
+  return failed == 0 ? kExitDone : kExitFailed;
+}
+
+void print_notes(const Flags& flags, const std::vector<std::string>& notes) {
+  if (flags.quiet || flags.json) return;
+  for (const std::string& note : notes) fmt::print("{}\n", note);
+}
+
+int run_compare(const Flags& flags) {
+  if (is_library_file(flags.model)) fail(ErrorKind::kUsage, "--compare needs an ONNX file, not a library");
+  const Comparison comparison =
+      compare_model(flags.model, flags.inputs, flags.compile, flags.bench_options.threads, flags.tolerance);
+  print_notes(flags, comparison.notes);
+  fmt::print("{}", format_comparison(comparison, flags.all));
+  for (const ComparedValue& value : comparison.values) {
+    if (!agrees(value, comparison.tolerance)) return kExitFailed;
+  }
+  return kExitDone;
+}
+
+int run_profile(const Flags& flags, const LoadedModel& model, const std::vector<Tensor>& inputs) {
+  data::AtomicFile file(flags.profile);
+  const auto times =
+      measure_kernels(model.program, inputs, flags.bench_options.threads, flags.bench_options.seconds);
+  file.write(format_trace(times));
+  file.commit();
+  fmt::print("{}", format_table(times));
+  return kExitDone;
+}
+
+int run_once(const Flags& flags, const LoadedModel& model, const std::vector<Tensor>& inputs) {
+  runtime::Context context(model.program, {.threads = flags.bench_options.threads});
+  const auto start = std::chrono::steady_clock::now();
+  const std::vector<Tensor> outputs = context.run(inputs);
+  const double ms =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    fmt::print("{}\n", summarize(model.program.outputs()[i].name, outputs[i]));
+  }
+  if (flags.top > 0 || !flags.labels.empty()) {
+    if (outputs.empty()) fail(ErrorKind::kUsage, "--top: the model has no outputs");
+    const std::vector<std::string> labels =
+        flags.labels.empty() ? std::vector<std::string>() : read_labels(flags.labels);
+    fmt::print("{}", format_top(outputs.front(), flags.top > 0 ? flags.top : 5, labels));
+  }
+  if (!flags.output_dir.empty()) write_outputs(flags.output_dir, model.program.outputs(), outputs);
+  if (!flags.quiet) {
+    fmt::print("{} in {:.1f} ms, run in {:.3f} ms on {} thread{}\n", model.is_library ? "loaded" : "compiled",
+               model.load_ms, ms, context.threads(), context.threads() == 1 ? "" : "s");
+  }
+  return kExitDone;
+}
+
+int run(Flags& flags) {
+  if (flags.operators) {
+    fmt::print("{}", format_operators());
+    return kExitDone;
+  }
+  set_dump_target(flags.compile.passes, flags.dump_dir);
+  const int modes =
+      int(!flags.test.empty()) + int(flags.compare) + int(flags.bench) + int(!flags.profile.empty());
+  if (modes > 1) fail(ErrorKind::kUsage, "--test, --compare, --bench and --profile exclude each other");
+  if (flags.json && !flags.bench) fail(ErrorKind::kUsage, "--json goes with --bench");
+  if (!flags.test.empty()) {
+    if (!flags.model.empty()) fail(ErrorKind::kUsage, "--test takes folders, and no MODEL beside them");
+    return run_tests(flags);
+  }
+  if (flags.model.empty()) fail(ErrorKind::kUsage, "MODEL is missing; dlc-run --help says more");
+  if (flags.compare) return run_compare(flags);
+  Progress progress(flags.quiet || flags.json);
+  flags.compile.profile = !flags.profile.empty();
+  const LoadedModel model =
+      load_model(flags.model, parse_shapes(flags.inputs.shapes), flags.compile, flags.weights, progress);
+  const InputSet inputs = make_inputs(model.program.inputs(), flags.inputs);
+  print_notes(flags, inputs.notes);
+  if (flags.bench) {
+    const BenchResult result = run_bench(model, inputs.tensors, flags.bench_options);
+    fmt::print("{}", flags.json ? format_json(result) + "\n" : format_text(result));
+    return kExitDone;
+  }
+  if (!flags.profile.empty()) return run_profile(flags, model, inputs.tensors);
+  return run_once(flags, model, inputs.tensors);
+}
+
+}  // namespace
+}  // namespace dlc::tools
+
+int main(int argc, char** argv) {
+  CLI::App app(dlc::tools::kDescription, "dlc-run");
+  dlc::tools::Flags flags;
+  dlc::tools::add_flags(app, flags);
+  return dlc::tools::run_tool(app, argc, argv, [&] { return dlc::tools::run(flags); });
+}

@@ -1,0 +1,107 @@
+#include "tools/profile.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "runtime/error.h"
+
+namespace dlc::tools {
+namespace {
+
+using runtime::KernelTime;
+
+double total_us(const std::vector<KernelTime>& times) {
+  double total = 0;
+  for (const KernelTime& time : times) total += time.duration_us;
+  return total;
+}
+
+// Work per second, in units of 10^9; -1: unknown.
+double rate(int64_t work, double us) {
+  return work < 0 || us <= 0 ? -1 : static_cast<double>(work) / us / 1e3;
+}
+
+std::string format_rate(double value) { return value < 0 ? "-" : fmt::format("{:.1f}", value); }
+
+struct Row {
+  std::string name;
+  std::string origin;
+  int64_t calls = 0;
+  double us = 0;
+  int64_t flops = 0;
+  int64_t bytes = 0;
+};
+
+void add_work(int64_t& sum, int64_t work) { sum = sum < 0 || work < 0 ? -1 : sum + work; }
+
+}  // namespace
+
+std::vector<KernelTime> measure_kernels(const runtime::Program& program, const std::vector<Tensor>& inputs,
+                                        int threads, double seconds) {
+  runtime::Context context(program, {.threads = threads});
+  context.run(inputs);
+  if (context.kernel_times().empty()) {
+    fail(ErrorKind::kUsage, "--profile: the library was compiled without --profile");
+  }
+  std::vector<KernelTime> best;
+  const auto start = std::chrono::steady_clock::now();
+  do {
+    context.run(inputs);
+    std::vector<KernelTime> times = context.kernel_times();
+    if (best.empty() || total_us(times) < total_us(best)) best = std::move(times);
+  } while (std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() < seconds);
+  return best;
+}
+
+std::string format_trace(const std::vector<KernelTime>& times) {
+  nlohmann::ordered_json events = nlohmann::ordered_json::array();
+  for (const KernelTime& time : times) {
+    nlohmann::ordered_json args = {{"origin", time.origin}};
+    if (time.flops >= 0) args["flops"] = time.flops;
+    if (time.bytes >= 0) args["bytes"] = time.bytes;
+    if (const double value = rate(time.flops, time.duration_us); value >= 0) args["GFLOP/s"] = value;
+    if (const double value = rate(time.bytes, time.duration_us); value >= 0) args["GB/s"] = value;
+    events.push_back({{"name", time.name},
+                      {"cat", "kernel"},
+                      {"ph", "X"},
+                      {"ts", time.start_us},
+                      {"dur", time.duration_us},
+                      {"pid", 1},
+                      {"tid", 1},
+                      {"args", args}});
+  }
+  const nlohmann::ordered_json trace = {{"displayTimeUnit", "ms"}, {"traceEvents", events}};
+  return trace.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+std::string format_table(const std::vector<KernelTime>& times, size_t rows) {
+  std::map<std::string, Row> by_name;
+  for (const KernelTime& time : times) {
+    Row& row = by_name[time.name];
+    if (row.calls++ == 0) row = {time.name, time.origin, 1, 0, 0, 0};
+    row.us += time.duration_us;
+    add_work(row.flops, time.flops);
+    add_work(row.bytes, time.bytes);
+  }
+  std::vector<Row> sorted;
+  for (auto& [name, row] : by_name) sorted.push_back(row);
+  std::stable_sort(sorted.begin(), sorted.end(), [](const Row& a, const Row& b) { return a.us > b.us; });
+  const double total = std::max(total_us(times), 1e-9);
+  std::string text = fmt::format("{:>10} {:>6} {:>5} {:>8} {:>7}  {}\n", "us", "%", "calls", "GFLOP/s",
+                                 "GB/s", "kernel (origin)");
+  for (size_t i = 0; i < std::min(rows, sorted.size()); ++i) {
+    const Row& row = sorted[i];
+    text +=
+        fmt::format("{:>10.1f} {:>6.1f} {:>5} {:>8} {:>7}  {}{}\n", row.us, 100 * row.us / total, row.calls,
+                    format_rate(rate(row.flops, row.us)), format_rate(rate(row.bytes, row.us)), row.name,
+                    row.origin.empty() || row.origin == row.name ? "" : fmt::format(" ({})", row.origin));
+  }
+  if (sorted.size() > rows) text += fmt::format("{:>10}  and {} more\n", "", sorted.size() - rows);
+  return text + fmt::format("{:>10.1f}  in all, {} kernel calls\n", total, times.size());
+}
+
+}  // namespace dlc::tools

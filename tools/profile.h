@@ -1,0 +1,21 @@
+// Where the time of a run goes.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "runtime/program.h"
+
+namespace dlc::tools {
+
+// The kernel times of the fastest of some runs. Error(kUsage) when the model was compiled without profiling.
+std::vector<runtime::KernelTime> measure_kernels(const runtime::Program& program,
+                                                 const std::vector<Tensor>& inputs, int threads,
+                                                 double seconds);
+
+// A trace in Chrome's format: one event a kernel, with flops, bytes, GFLOP/s and GB/s.
+std::string format_trace(const std::vector<runtime::KernelTime>& times);
+// Kernels by time, equal names together.
+std::string format_table(const std::vector<runtime::KernelTime>& times, size_t rows = 30);
+
+}  // namespace dlc::tools

@@ -1,0 +1,126 @@
+#include "tools/tool.h"
+
+#include <charconv>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <new>
+
+#include <fmt/format.h>
+
+#include "runtime/data/files.h"
+#include "runtime/error.h"
+
+namespace dlc::tools {
+namespace {
+
+int report(const CLI::App& app, std::string_view message, int code) {
+  std::fflush(stdout);
+  fmt::print(stderr, "{}: error: {}\n", app.get_name(), message);
+  return code;
+}
+
+int run_guarded(const CLI::App& app, const std::function<int()>& run) {
+  try {
+    return run();
+  } catch (const Error& error) {
+    return report(app, error.what(), error.kind() == ErrorKind::kUsage ? kExitUsage : kExitFailed);
+  } catch (const std::bad_alloc&) {
+    return report(app, "out of memory", kExitFailed);
+  } catch (const std::exception& error) {
+    return report(app, error.what(), kExitFailed);
+  }
+}
+
+}  // namespace
+
+int run_tool(CLI::App& app, int argc, char** argv, const std::function<int()>& run) {
+  app.get_formatter()->column_width(34);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& success) {  // --help, --version
+    return app.exit(success);
+  } catch (const CLI::ParseError& error) {
+    return report(app, fmt::format("{}; {} --help says more", error.what(), app.get_name()), kExitUsage);
+  }
+  const int code = run_guarded(app, run);
+  if (std::fflush(stdout) != 0 && code == kExitDone)
+    return report(app, "standard output cannot be written", 1);
+  return code;
+}
+
+std::vector<int64_t> parse_shape(const std::string& text) {
+  std::vector<int64_t> shape;
+  if (text.empty()) return shape;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find_first_of("x,", begin), text.size());
+    const std::string part = text.substr(begin, end - begin);
+    int64_t extent = -1;
+    const auto [rest, error] = std::from_chars(part.data(), part.data() + part.size(), extent);
+    const bool is_number = error == std::errc() && rest == part.data() + part.size() && extent >= 0;
+    if (!is_number && part != "?") {
+      fail(ErrorKind::kUsage,
+           "--shape: '{}' is no shape; expected dims such as 1x3x224x224 ('?' stays symbolic)", text);
+    }
+    shape.push_back(is_number ? extent : -1);
+    begin = end + 1;
+  }
+  return shape;
+}
+
+Shapes parse_shapes(const std::vector<std::string>& flags) {
+  Shapes shapes;
+  for (const std::string& flag : flags) {
+    // Names may hold '='; shapes cannot.
+    const size_t split = flag.rfind('=');
+    const std::string name = split == std::string::npos ? "" : flag.substr(0, split);
+    const std::string dims = split == std::string::npos ? flag : flag.substr(split + 1);
+    if (!shapes.emplace(name, parse_shape(dims)).second) {
+      fail(ErrorKind::kUsage, "--shape is given twice for input '{}'", name);
+    }
+  }
+  return shapes;
+}
+
+void add_pass_flags(CLI::App& app, passes::Options& options) {
+  const std::string group = "Debugging the compiler";
+  app.add_option("--dump-after", options.dump_after,
+                 "Show the program after these passes; 'all': after each that "
+                 "changes it")
+      ->delimiter(',')
+      ->group(group);
+  app.add_option("--stop-after", options.stop_after, "End after this pass")->group(group);
+  app.add_option("--disable-pass", options.disabled_passes, "Leave these passes out")
+      ->delimiter(',')
+      ->group(group);
+  app.add_option("--rewrite-limit", options.rewrite_limit, "Apply no more than this number of rewrites")
+      ->group(group);
+  app.add_flag("--verify", options.verify, "Verify the program after every pass")->group(group);
+  app.add_flag("--exact", options.exact, "Leave out algorithms that round differently (Winograd)");
+}
+
+void set_dump_target(passes::Options& options, const std::string& folder) {
+  if (folder.empty()) {
+    options.dump = [](std::string_view pass, const std::string& text) {
+      fmt::print(stderr, "---- after {}\n{}\n", pass, text);
+    };
+    return;
+  }
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) fail(ErrorKind::kIo, "{}: cannot be made: {}", folder, error.message());
+  // Shared by all copies of the function.
+  const auto number = std::make_shared<int>(0);
+  options.dump = [folder, number](std::string_view pass, const std::string& text) {
+    data::write_file(fmt::format("{}/{:02}_{}.txt", folder, (*number)++, pass), text);
+  };
+}
+
+std::string format_bytes(int64_t bytes) {
+  if (bytes < 0) return "depends on the input's shape";
+  if (bytes < 10'000) return fmt::format("{} B", bytes);
+  if (bytes < 10'000'000) return fmt::format("{:.1f} kB", static_cast<double>(bytes) / 1e3);
+  return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
+}
+
+}  // namespace dlc::tools
