@@ -14,4 +14,4 @@ run() {
   "$@"
 }
 run build/bin/dlc-compile examples/digits/digits.onnx -o "$out/digits.so"
-run build/bin/dlc-run "$out/digits.so" --image "$picture" --labels examples/digits/labels.txt --top 3
+run build/bin/dlc-run "$out/digits.so" --input "$picture" --labels examples/digits/labels.txt --top 3

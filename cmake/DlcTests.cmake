@@ -23,6 +23,9 @@ set_source_files_properties("${PROJECT_SOURCE_DIR}/tests/support/paths.cpp" PROP
 dlc_add_layer(dlc_test_pch LINK fmt::fmt GTest::gtest)
 target_precompile_headers(dlc_test_pch PRIVATE <algorithm> <functional> <map> <memory> <optional> <span> <string>
                           <variant> <vector> <fmt/format.h> <fmt/ranges.h> <gtest/gtest.h>)
+# Objects of libraries and of programs get different flags for position independence, which would make the header of
+# one unfit for the other; without the property both get the compiler's own.
+set_target_properties(dlc_test_pch PROPERTIES POSITION_INDEPENDENT_CODE OFF)
 
 # dlc_add_test_program(FOLDER LABEL): the program, and every case of it as a test of its own, found when ctest starts.
 function(dlc_add_test_program folder label)
@@ -39,7 +42,8 @@ function(dlc_add_test_program folder label)
   if(name STREQUAL conformance)
     add_dependencies(${name}_tests dlc_onnx_cases)
   endif()
-  set_target_properties(${name}_tests PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests")
+  set_target_properties(${name}_tests PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests"
+                        POSITION_INDEPENDENT_CODE OFF)
   # GoogleTest's assertions are an if with an else.
   target_compile_options(${name}_tests PRIVATE -Wno-dangling-else)
   target_precompile_headers(${name}_tests REUSE_FROM dlc_test_pch)

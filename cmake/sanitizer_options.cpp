@@ -1,10 +1,13 @@
-// Defaults of the sanitizers, linked into every program of a build with DLC_SANITIZE; ASAN_OPTIONS and its kin still win.
+// Defaults of the sanitizers, linked into every program of a build with DLC_SANITIZE; ASAN_OPTIONS and its
+// kin still win.
 
 extern "C" {
 
-// protobuf, ONNX and LLVM are not instrumented: a vector that they grow looks overflown to us. What LLVM keeps until
-// exit is no leak of ours.
-const char* __asan_default_options() { return "detect_container_overflow=0:detect_leaks=0:strict_string_checks=1"; }
+// protobuf, ONNX and LLVM are not instrumented: a vector that they grow looks overflown to us. What LLVM
+// keeps until exit is no leak of ours.
+const char* __asan_default_options() {
+  return "detect_container_overflow=0:detect_leaks=0:strict_string_checks=1";
+}
 
 const char* __ubsan_default_options() { return "print_stacktrace=1"; }
 

@@ -61,12 +61,23 @@ bool is_cheap(const ir::Kernel& kernel, int64_t limit) {
   return false;
 }
 
+// Whether a kernel uses an extent that only the inputs of a run give.
+bool uses_symbols(const ir::Kernel& kernel) {
+  bool found = false;
+  ir::visit_exprs(kernel, [&](const ir::Expr& e) {
+    ir::visit(e, [&](const ir::ExprNode& node) {
+      found = found || (node.op == ir::ExprOp::kDim && !node.dim.is_constant());
+    });
+  });
+  return found;
+}
+
 bool is_cheap(const ir::Program& program, int64_t limit) {
   bool result = true;
   ir::for_each_step(program.main, [&](const ir::Step& step) {
     if (std::holds_alternative<ir::CheckStep>(step.node)) return;
     auto* kernel = std::get_if<ir::KernelStep>(&step.node);
-    result = result && kernel != nullptr && is_cheap(kernel->kernel, limit);
+    result = result && kernel != nullptr && !uses_symbols(kernel->kernel) && is_cheap(kernel->kernel, limit);
   });
   return result;
 }

@@ -52,8 +52,8 @@ std::optional<DType> dtype_from_name(std::string_view name);
 // The name ONNX documents use: "float", "int64", "bfloat16", "string", ...
 std::string_view onnx_name(DType type);
 
-bool is_float(DType type);     // IEEE and small floats, not complex
-bool is_integer(DType type);   // signed and unsigned, all widths; not bool
-bool is_signed(DType type);    // floats and signed integers
+bool is_float(DType type);    // IEEE and small floats, not complex
+bool is_integer(DType type);  // signed and unsigned, all widths; not bool
+bool is_signed(DType type);   // floats and signed integers
 
 }  // namespace dlc

@@ -25,23 +25,27 @@ class Tensor {
 
   template <class T>
   static Tensor of(DType type, std::vector<int64_t> shape, std::span<const T> values);
-  static Tensor scalar(DType type, double value);              // any numeric type, rank 0
-  static Tensor from_ints(std::span<const int64_t> values);    // int64, rank 1
+  static Tensor scalar(DType type, double value);            // any numeric type, rank 0
+  static Tensor from_ints(std::span<const int64_t> values);  // int64, rank 1
   static Tensor from_strings(std::vector<int64_t> shape, std::vector<std::string> values);
 
   bool defined() const { return type_ != DType::kUndefined; }
   DType dtype() const { return type_; }
   const std::vector<int64_t>& shape() const { return shape_; }
   int64_t rank() const { return static_cast<int64_t>(shape_.size()); }
-  int64_t size() const;        // number of elements; 1 for rank 0
-  int64_t byte_size() const;   // 0 for strings
+  int64_t size() const;       // number of elements; 1 for rank 0
+  int64_t byte_size() const;  // 0 for strings
 
   const void* data() const { return data_; }
   void* mutable_data() { return const_cast<void*>(data_); }
   template <class T>
-  const T* as() const { return static_cast<const T*>(data_); }
+  const T* as() const {
+    return static_cast<const T*>(data_);
+  }
   template <class T>
-  T* mutable_as() { return static_cast<T*>(mutable_data()); }
+  T* mutable_as() {
+    return static_cast<T*>(mutable_data());
+  }
   const std::vector<std::string>& strings() const { return *strings_; }
 
   // Element `index` (row-major) converted; exact where the target type can hold it. Not for strings.

@@ -41,13 +41,15 @@ void add_flags(CLI::App& app, Flags& flags) {
   app.add_option("-o,--output", flags.output, "Default: the model's name with the ending of the form");
   app.add_option("--emit", flags.emit,
                  "so: shared library, obj: object file, llvm: LLVM IR, asm: assembly, graph: the "
-                 "graph after its passes, kernels: the kernels after theirs")->capture_default_str()
+                 "graph after its passes, kernels: the kernels after theirs")
+      ->capture_default_str()
       ->check(CLI::IsMember({"so", "obj", "llvm", "asm", "graph", "kernels"}));
   app.add_option("--header", flags.header, "Write a C header of the model there");
   app.add_option("--weights", flags.compile.weights_file,
                  "Put the weights there instead of into the library");
   app.add_option("--cpu", flags.compile.cpu,
-                 "native, x86-64-v2, x86-64-v3, x86-64-v4 or a name that LLVM knows")->capture_default_str();
+                 "native, x86-64-v2, x86-64-v3, x86-64-v4 or a name that LLVM knows")
+      ->capture_default_str();
   app.add_option("--shape", flags.shapes,
                  "NAME=1x3x224x224: fixes symbolic dims of an input ('?' leaves one open)");
   app.add_option("--name", flags.compile.name, "Of the model in its library; default: the file's");

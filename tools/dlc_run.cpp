@@ -67,10 +67,12 @@ void add_flags(CLI::App& app, Flags& flags) {
       ->group("Outputs");
 
   app.add_flag("--bench", flags.bench, "Time repeated runs")->group("Measuring");
-  app.add_option("--seconds", flags.bench_options.seconds, "That --bench and --profile take")->capture_default_str()
+  app.add_option("--seconds", flags.bench_options.seconds, "That --bench and --profile take")
+      ->capture_default_str()
       ->check(CLI::NonNegativeNumber)
       ->group("Measuring");
-  app.add_option("--warmup", flags.bench_options.warmup, "Runs before those that are timed")->capture_default_str()
+  app.add_option("--warmup", flags.bench_options.warmup, "Runs before those that are timed")
+      ->capture_default_str()
       ->check(CLI::NonNegativeNumber)
       ->group("Measuring");
   app.add_flag("--json", flags.json, "Print the times of --bench as JSON on one line")->group("Measuring");
@@ -79,13 +81,18 @@ void add_flags(CLI::App& app, Flags& flags) {
       ->group("Measuring");
 
   app.add_option("--test", flags.test, "Run the ONNX test cases in these folders")->group("Testing");
-  app.add_option("--rtol", flags.cases.tolerance.rtol, "Of --test, relative to the expected value")->capture_default_str()
+  app.add_option("--rtol", flags.cases.tolerance.rtol, "Of --test, relative to the expected value")
+      ->capture_default_str()
       ->group("Testing");
-  app.add_option("--atol", flags.cases.tolerance.atol, "Of --test, absolute")->capture_default_str()->group("Testing");
-  app.add_option("--jobs", flags.cases.jobs, "Test cases at a time")->capture_default_str()
+  app.add_option("--atol", flags.cases.tolerance.atol, "Of --test, absolute")
+      ->capture_default_str()
+      ->group("Testing");
+  app.add_option("--jobs", flags.cases.jobs, "Test cases at a time")
+      ->capture_default_str()
       ->check(CLI::PositiveNumber)
       ->group("Testing");
-  app.add_option("--timeout", flags.cases.timeout_seconds, "Seconds that a test case may take")->capture_default_str()
+  app.add_option("--timeout", flags.cases.timeout_seconds, "Seconds that a test case may take")
+      ->capture_default_str()
       ->check(CLI::PositiveNumber)
       ->group("Testing");
   app.add_flag("--no-isolate", flags.no_isolate, "Run all test cases in this process")->group("Testing");
@@ -93,14 +100,18 @@ void add_flags(CLI::App& app, Flags& flags) {
                "Compare every value with reference compilation: no fusion, naive "
                "schedules, double accumulation")
       ->group("Testing");
-  app.add_option("--tolerance", flags.tolerance, "Of --compare: max|difference| / max|reference|")->capture_default_str()
+  app.add_option("--tolerance", flags.tolerance, "Of --compare: max|difference| / max|reference|")
+      ->capture_default_str()
       ->group("Testing");
   app.add_flag("--all", flags.all, "Print the values that --compare finds equal, too")->group("Testing");
 
   app.add_option("--threads", flags.bench_options.threads, "Default: as many as the process may use")
       ->check(CLI::NonNegativeNumber);
-  app.add_option("--cpu", flags.compile.cpu, "Processor to compile for: native, x86-64-v3, x86-64-v4, ...")->capture_default_str();
-  app.add_option("--precision", flags.precision, "Of the computation")->capture_default_str()->check(CLI::IsMember({"fp32"}));
+  app.add_option("--cpu", flags.compile.cpu, "Processor to compile for: native, x86-64-v3, x86-64-v4, ...")
+      ->capture_default_str();
+  app.add_option("--precision", flags.precision, "Of the computation")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"fp32"}));
   app.add_option("--weights", flags.weights, "File with the weights of a library compiled with --weights");
   app.add_flag("--operators", flags.operators, "List the operators that dlc knows, and end");
   app.add_flag("-q,--quiet", flags.quiet, "Print results only");

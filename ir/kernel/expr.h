@@ -1,10 +1,11 @@
 // Scalar expressions of the Kernel IR: immutable trees shared by reference.
 //
-// Semantics. Integers wrap around in their type; integer division truncates towards zero (kDiv) or rounds towards
-// minus infinity (kFloorDiv, with kMod of the divisor's sign); dividing an integer by zero is undefined unless the
-// lowering guards it. Floats follow IEEE 754 with round to nearest; kMin/kMax propagate NaN. Comparisons give bool.
-// Index arithmetic is int64. Math functions (kExp and after) are opaque until expand_math(): they mean the correctly
-// rounded result of the argument's type, and an implementation states its ULP bound.
+// Semantics. Integers wrap around in their type; integer division truncates towards zero (kDiv) or rounds
+// towards minus infinity (kFloorDiv, with kMod of the divisor's sign); dividing an integer by zero is
+// undefined unless the lowering guards it. Floats follow IEEE 754 with round to nearest; kMin/kMax propagate
+// NaN. Comparisons give bool. Index arithmetic is int64. Math functions (kExp and after) are opaque until
+// expand_math(): they mean the correctly rounded result of the argument's type, and an implementation states
+// its ULP bound.
 #pragma once
 
 #include <cstdint>
@@ -29,19 +30,66 @@ enum class ExprOp : uint8_t {
   kDim,    // the run-time value of a Dim, int64
   kLoad,   // buffer[args...], one index per axis of the buffer's shape
   // arithmetic
-  kAdd, kSub, kMul, kDiv, kFloorDiv, kMod, kTruncMod, kMin, kMax, kNeg, kAbs,
+  kAdd,
+  kSub,
+  kMul,
+  kDiv,
+  kFloorDiv,
+  kMod,
+  kTruncMod,
+  kMin,
+  kMax,
+  kNeg,
+  kAbs,
   kFma,  // a * b + c rounded once
   // bits and logic (kAnd.. on integers and bool)
-  kAnd, kOr, kXor, kNot, kShl, kShr,
+  kAnd,
+  kOr,
+  kXor,
+  kNot,
+  kShl,
+  kShr,
   // comparison, both arguments of one type
-  kEq, kNe, kLt, kLe, kGt, kGe,
-  kSelect,  // args[0] ? args[1] : args[2]; both sides may be evaluated, loads of the unchosen side are not performed
-  kCast,    // to `type`; float to integer truncates, saturates where out of range, NaN to 0; to bool: != 0; to a small
-            // float rounds to nearest even, what is too large becomes infinity or, where there is none, NaN
-  kBitcast, // same bits, same width
+  kEq,
+  kNe,
+  kLt,
+  kLe,
+  kGt,
+  kGe,
+  kSelect,  // args[0] ? args[1] : args[2]; both sides may be evaluated, loads of the unchosen side are not
+            // performed
+  kCast,  // to `type`; float to integer truncates, saturates where out of range, NaN to 0; to bool: != 0; to
+          // a small float rounds to nearest even, what is too large becomes infinity or, where there is none,
+          // NaN
+  kBitcast,  // same bits, same width
   // math functions
-  kSqrt, kRsqrt, kFloor, kCeil, kRoundEven, kTrunc, kExp, kExp2, kLog, kLog2, kSin, kCos, kTan, kAsin, kAcos, kAtan,
-  kSinh, kCosh, kTanh, kAsinh, kAcosh, kAtanh, kErf, kPow, kFmod, kIsNan, kIsInf,
+  kSqrt,
+  kRsqrt,
+  kFloor,
+  kCeil,
+  kRoundEven,
+  kTrunc,
+  kExp,
+  kExp2,
+  kLog,
+  kLog2,
+  kSin,
+  kCos,
+  kTan,
+  kAsin,
+  kAcos,
+  kAtan,
+  kSinh,
+  kCosh,
+  kTanh,
+  kAsinh,
+  kAcosh,
+  kAtanh,
+  kErf,
+  kPow,
+  kFmod,
+  kIsNan,
+  kIsInf,
   kCopysign,
 };
 
@@ -64,11 +112,11 @@ struct ExprNode {
   ExprOp op;
   DType type;
   std::vector<Expr> args = {};
-  int64_t integer = 0;               // kInt
-  double real = 0;                   // kFloat
-  VarId var = VarId::kNone;          // kVar
-  BufferId buffer = BufferId::kNone; // kLoad
-  Dim dim = {};                      // kDim
+  int64_t integer = 0;                // kInt
+  double real = 0;                    // kFloat
+  VarId var = VarId::kNone;           // kVar
+  BufferId buffer = BufferId::kNone;  // kLoad
+  Dim dim = {};                       // kDim
 };
 
 // Construction. Binary operations require equal types (CHECK); they fold constants and identities of index
@@ -78,7 +126,7 @@ Expr real(double value, DType type = DType::kFloat);
 Expr constant(DType type, double value);  // integer or real by type
 Expr boolean(bool value);
 Expr var(VarId id, DType type = DType::kInt64);
-Expr dim(const Dim& value);               // kInt when constant
+Expr dim(const Dim& value);  // kInt when constant
 Expr load(BufferId buffer, DType type, std::vector<Expr> index);
 Expr make(ExprOp op, DType type, std::vector<Expr> args);
 Expr unary(ExprOp op, Expr a);
@@ -105,7 +153,8 @@ Expr max(const Expr& a, const Expr& b);
 
 bool same(const Expr& a, const Expr& b);  // structural equality
 
-// Bottom-up rewriting; `f` gets a node whose arguments are rewritten and returns a replacement or an empty Expr.
+// Bottom-up rewriting; `f` gets a node whose arguments are rewritten and returns a replacement or an empty
+// Expr.
 Expr rewrite(const Expr& e, const std::function<Expr(const Expr&)>& f);
 void visit(const Expr& e, const std::function<void(const ExprNode&)>& f);  // pre-order; shared nodes once
 Expr substitute(const Expr& e, const std::function<Expr(VarId)>& replacement);  // empty: keep the variable

@@ -1,7 +1,8 @@
 // Kernel IR: a program of kernels over buffers.
 //
-// A Program has buffers, a tree of steps (kernels, runtime calls, control flow) and symbols. It is the form in which
-// schedules and layouts are chosen, kernels fused, memory planned, and from which machine code is generated.
+// A Program has buffers, a tree of steps (kernels, runtime calls, control flow) and symbols. It is the form
+// in which schedules and layouts are chosen, kernels fused, memory planned, and from which machine code is
+// generated.
 #pragma once
 
 #include <functional>
@@ -17,7 +18,8 @@
 
 namespace dlc::ir {
 
-// ---- Buffers ------------------------------------------------------------------------------------------------
+// ---- Buffers
+// ------------------------------------------------------------------------------------------------
 
 enum class BufferKind : uint8_t {
   kInput,     // caller's memory, dense row-major, read-only
@@ -30,8 +32,8 @@ enum class BufferKind : uint8_t {
 // A buffer that is a window onto another: no memory and no kernel of its own. Loads and stores are in the
 // coordinates of the view. Views may be stacked; `base` is another buffer, view or not.
 enum class ViewKind : uint8_t {
-  kReshape,  // same elements in row-major order of the logical axes; requires that the base is stored so that the
-             // merged or split axes are dense and adjacent (layout and verifier see to it)
+  kReshape,  // same elements in row-major order of the logical axes; requires that the base is stored so that
+             // the merged or split axes are dense and adjacent (layout and verifier see to it)
   kPermute,  // axis i of the view is axis perm[i] of the base
   kSlice,    // index i of axis a is index start[a] + i * step[a] of the base; step > 0
   kExpand,   // axes of extent 1 of the base are repeated; leading axes added
@@ -45,19 +47,20 @@ struct View {
 };
 
 struct Buffer {
-  std::string name;  // the graph value it holds, for profiles and --compare
+  std::string name;                     // the graph value it holds, for profiles and --compare
   BufferKind kind = BufferKind::kTemp;  // of a view: kTemp; the root's kind counts
   DType dtype = DType::kUndefined;
   Shape shape;
   std::optional<View> view = {};
-  // Storage of a buffer that is no view: the logical axes from outermost to innermost; empty means 0, 1, 2, ...
-  // (row-major). {0, 2, 3, 1} is channels-last. Inputs and outputs are always row-major.
+  // Storage of a buffer that is no view: the logical axes from outermost to innermost; empty means 0, 1, 2,
+  // ... (row-major). {0, 2, 3, 1} is channels-last. Inputs and outputs are always row-major.
   std::vector<int> order = {};
-  Tensor constant = {};  // kConstant, in row-major order of the logical axes before `order` is applied
-  int border_index = -1; // kInput, kOutput: position at the model's border
+  Tensor constant = {};   // kConstant, in row-major order of the logical axes before `order` is applied
+  int border_index = -1;  // kInput, kOutput: position at the model's border
 };
 
-// ---- Loop nests ---------------------------------------------------------------------------------------------
+// ---- Loop nests
+// ---------------------------------------------------------------------------------------------
 
 struct Stmt;
 using Block = std::vector<Stmt>;
@@ -65,7 +68,8 @@ using Block = std::vector<Stmt>;
 enum class LoopKind : uint8_t {
   kSerial,
   kParallel,  // iterations are independent and may run on different threads; only the outermost perfect loops
-  kVector,    // iterations are independent (Reduce of an outer accumulator apart) and run in SIMD lanes; innermost
+  kVector,    // iterations are independent (Reduce of an outer accumulator apart) and run in SIMD lanes;
+              // innermost
 };
 
 // for var in [begin, end)
@@ -87,8 +91,8 @@ struct Let {
   VarId var;
   Expr value;
 };
-// var = combine(var, value); kSerial order unless the loop around it is kVector, whose partial results are combined
-// in a fixed order.
+// var = combine(var, value); kSerial order unless the loop around it is kVector, whose partial results are
+// combined in a fixed order.
 enum class Combiner : uint8_t { kSum, kProd, kMin, kMax, kAnd, kOr };
 struct Reduce {
   VarId var;
@@ -103,8 +107,8 @@ struct If {
   Expr condition;
   Block then_body;
 };
-// buffer[index...] = combine(buffer[index...], value); not allowed under kParallel or kVector loops over which the
-// index is not injective.
+// buffer[index...] = combine(buffer[index...], value); not allowed under kParallel or kVector loops over
+// which the index is not injective.
 struct Scatter {
   BufferId buffer;
   std::vector<Expr> index;
@@ -115,13 +119,14 @@ struct Stmt {
   std::variant<For, Store, Let, Reduce, Assign, If, Scatter> node;
 };
 
-// A nest of loops with scalar statements. After lowering every loop is kSerial or kParallel; choose_schedules marks
-// the vector loop.
+// A nest of loops with scalar statements. After lowering every loop is kSerial or kParallel; choose_schedules
+// marks the vector loop.
 struct LoopNest {
   Block body;
 };
 
-// ---- Contractions -------------------------------------------------------------------------------------------
+// ---- Contractions
+// -------------------------------------------------------------------------------------------
 
 enum class AxisRole : uint8_t {
   kBatch,   // in A, B and the output (also: groups of a convolution)
@@ -140,7 +145,7 @@ struct Operand {
   std::vector<Expr> index;  // affine in the axes' variables
   // True where an index may leave the buffer: such elements read as `zero` (padding of convolutions).
   bool padded = false;
-  Expr zero_point = {};     // integer types: subtracted after widening; uniform, or affine load over the N axis
+  Expr zero_point = {};  // integer types: subtracted after widening; uniform, or affine load over the N axis
 };
 
 // How a contraction runs. Chosen by choose_schedules; kNaive is plain loops.
@@ -153,8 +158,9 @@ struct ContractionSchedule {
   int winograd_tile = 0;  // output tile m of F(m x m, 3 x 3)
 };
 
-// out[out_index] = epilogue(sum over kK, kWindow of A[...] * B[...]) for all kBatch, kM, kN axes. The sum is held in
-// `accumulator` (type accumulator_type); `epilogue` is an expression of it, of the output axes' variables and of loads.
+// out[out_index] = epilogue(sum over kK, kWindow of A[...] * B[...]) for all kBatch, kM, kN axes. The sum is
+// held in `accumulator` (type accumulator_type); `epilogue` is an expression of it, of the output axes'
+// variables and of loads.
 struct Contraction {
   std::vector<ContractionAxis> axes;
   Operand a;
@@ -167,14 +173,16 @@ struct Contraction {
   ContractionSchedule schedule = {};
 };
 
-// ---- Calls of runtime kernels -------------------------------------------------------------------------------
+// ---- Calls of runtime kernels
+// -------------------------------------------------------------------------------
 
-// A C function of runtime/kernels (signature: runtime/model/kernel_abi.h). Inputs and outputs are dense row-major.
+// A C function of runtime/kernels (signature: runtime/model/kernel_abi.h). Inputs and outputs are dense
+// row-major.
 struct Call {
   std::string symbol;
-  std::vector<BufferId> inputs;   // kNone: absent
+  std::vector<BufferId> inputs;  // kNone: absent
   std::vector<BufferId> outputs;
-  std::vector<Expr> params;       // int64, of Dims and constants
+  std::vector<Expr> params;  // int64, of Dims and constants
   // Outputs whose extents the callee reports: (output, axis) -> symbol that it binds.
   struct Binding {
     size_t output;
@@ -190,7 +198,8 @@ struct Kernel {
   std::variant<LoopNest, Contraction, Call> body;
 };
 
-// ---- Control flow -------------------------------------------------------------------------------------------
+// ---- Control flow
+// -------------------------------------------------------------------------------------------
 
 struct Step;
 struct Region {
@@ -199,7 +208,8 @@ struct Region {
 struct KernelStep {
   Kernel kernel;
 };
-// symbol = integer element of a buffer, read when the step runs. Fails at run time when outside [minimum, maximum].
+// symbol = integer element of a buffer, read when the step runs. Fails at run time when outside [minimum,
+// maximum].
 struct BindStep {
   std::string symbol;
   BufferId buffer;
@@ -241,7 +251,8 @@ struct Step {
   std::variant<KernelStep, BindStep, SetStep, IfStep, RepeatStep, WhileStep, CheckStep> node;
 };
 
-// ---- Program ------------------------------------------------------------------------------------------------
+// ---- Program
+// ------------------------------------------------------------------------------------------------
 
 struct Program {
   std::string name;
@@ -259,9 +270,10 @@ struct Program {
 // The buffer that holds the memory of a stack of views.
 BufferId root_of(const Program& program, BufferId id);
 
-// Where an element of a buffer lies: element offset = offset + sum index[i] * strides[i] from the start of the root's
-// memory, with the root's `order` applied. Nothing for a kReshape view of a base whose storage forbids it. An axis of
-// symbolic extent that a kExpand view repeats where it is 1 has a stride with the factor `min(extent, 2) - 1`.
+// Where an element of a buffer lies: element offset = offset + sum index[i] * strides[i] from the start of
+// the root's memory, with the root's `order` applied. Nothing for a kReshape view of a base whose storage
+// forbids it. An axis of symbolic extent that a kExpand view repeats where it is 1 has a stride with the
+// factor `min(extent, 2) - 1`.
 struct Strides {
   Dim offset;
   std::vector<Dim> strides;

@@ -29,24 +29,25 @@ class LowerContext {
   BufferId constant(Tensor tensor, std::string_view hint);
   // Declares output i to be a view of another buffer.
   void view_output(size_t i, View view);
-  // Makes a view without an output, e.g. [batch, heads, length, head size] of a [batch, length, hidden] buffer.
+  // Makes a view without an output, e.g. [batch, heads, length, head size] of a [batch, length, hidden]
+  // buffer.
   BufferId view(Shape shape, View view, std::string_view hint);
   // `id` if its elements are stored dense in row-major order (checked later again after layout), else a copy.
   BufferId dense(BufferId id);
-  // The elements of `id` in row-major order under another shape: a kReshape view, of a dense copy where the storage
-  // of `id` forbids the view.
+  // The elements of `id` in row-major order under another shape: a kReshape view, of a dense copy where the
+  // storage of `id` forbids the view.
   BufferId reshaped(BufferId id, Shape shape, std::string_view hint);
   // Declares output i to be the buffer `id` as it is (same shape), e.g. of Identity.
   void alias_output(size_t i, BufferId id);
 
   VarId fresh_var() { return program_.fresh_var(); }
-  Expr at(BufferId id, Index index) const;      // load with the buffer's type
+  Expr at(BufferId id, Index index) const;  // load with the buffer's type
   Expr at_input(size_t i, Index index) const { return at(input(i), std::move(index)); }
   // Load of `id` at an index of a shape it broadcasts to (ONNX multidirectional broadcasting, right-aligned).
   Expr at_broadcast(BufferId id, const Index& index, const Shape& index_shape) const;
 
-  // out[i...] = value(i...) for all i: one parallel-by-rows loop nest over the buffer's shape. Axes of extent 1 have
-  // no loop; their index is 0.
+  // out[i...] = value(i...) for all i: one parallel-by-rows loop nest over the buffer's shape. Axes of extent
+  // 1 have no loop; their index is 0.
   void map(BufferId out, const std::function<Expr(const Index&)>& value, std::string_view name = "");
   void map_output(const std::function<Expr(const Index&)>& value) { map(output(), value); }
   // out[i...] = finish(combine over r in axes-extents of value(i, r)).
@@ -61,9 +62,10 @@ class LowerContext {
 
   // The same node, with its steps going into a nested region.
   LowerContext inside(Region& region) { return {program_, region, node_, buffers_}; }
-  // Control flow: lowers a sub-graph into `region`; the sub-graph's inputs are bound to the given buffers first.
-  // Returns the buffers of its outputs.
-  std::vector<BufferId> lower_subgraph(const Graph& graph, Region& region, const std::vector<BufferId>& inputs);
+  // Control flow: lowers a sub-graph into `region`; the sub-graph's inputs are bound to the given buffers
+  // first. Returns the buffers of its outputs.
+  std::vector<BufferId> lower_subgraph(const Graph& graph, Region& region,
+                                       const std::vector<BufferId>& inputs);
 
  private:
   Program& program_;
@@ -77,13 +79,14 @@ Stmt for_loop(VarId var, Expr end, LoopKind kind, Block body);
 Stmt store(BufferId buffer, Index index, Expr value);
 Stmt let(VarId var, Expr value);
 Stmt reduce_into(VarId var, Combiner combiner, Expr value);
-// Nested loops over [0, shape[i]) around `body`; variables are vars[i]; the outermost `parallel` of them are kParallel.
-// A kNone variable stands for an axis without loop.
+// Nested loops over [0, shape[i]) around `body`; variables are vars[i]; the outermost `parallel` of them are
+// kParallel. A kNone variable stands for an axis without loop.
 Block nest(const std::vector<VarId>& vars, const Shape& shape, size_t parallel, Block body);
 Expr combine(Combiner combiner, const Expr& a, const Expr& b);
 Expr neutral(Combiner combiner, DType type);
 
-// Graph -> Program: every node by its lower(). Requires that all types are inferred and all nodes have a lower().
+// Graph -> Program: every node by its lower(). Requires that all types are inferred and all nodes have a
+// lower().
 Program lower_to_kernels(const Graph& graph);
 
 }  // namespace dlc::ir

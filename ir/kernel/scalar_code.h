@@ -17,7 +17,8 @@ struct Access {
   DType type = DType::kUndefined;
   std::vector<int64_t> shape = {};
   int64_t offset = 0;
-  std::vector<int64_t> strides = {};  // empty for a view that has none: then `levels` map the index to the root
+  std::vector<int64_t> strides =
+      {};  // empty for a view that has none: then `levels` map the index to the root
   void* data = nullptr;
   int64_t size = 0;  // elements of the root
 

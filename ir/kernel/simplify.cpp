@@ -51,7 +51,8 @@ Expr normalize_sum(const Expr& e, const VarRanges&) {
 std::optional<Dim> positive_divisor(const Expr& e) {
   if (!is_index(e)) return std::nullopt;
   const Linear form = linear_of(e);
-  if (!form.terms.empty() || form.constant == Dim(0) || !proves_non_negative(form.constant)) return std::nullopt;
+  if (!form.terms.empty() || form.constant == Dim(0) || !proves_non_negative(form.constant))
+    return std::nullopt;
   return form.constant;
 }
 

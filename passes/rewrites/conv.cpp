@@ -30,7 +30,8 @@ bool split_batch_norm(Builder& builder, Node& node) {
   std::vector<double> shift = doubles(node.input(2)->constant());
   std::vector<double> mean = doubles(node.input(3)->constant());
   std::vector<double> variance = doubles(node.input(4)->constant());
-  if (shift.size() != scale.size() || mean.size() != scale.size() || variance.size() != scale.size()) return false;
+  if (shift.size() != scale.size() || mean.size() != scale.size() || variance.size() != scale.size())
+    return false;
   double epsilon = node.attribute<double>("epsilon", 1e-5);
   for (size_t i = 0; i < scale.size(); ++i) {
     scale[i] /= std::sqrt(variance[i] + epsilon);

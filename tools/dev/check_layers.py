@@ -28,7 +28,7 @@ ARROWS = {
 
 # Headers of libraries -> folders that may include them.
 LIBRARIES = [
-    (r"(llvm|llvm-c|lld)/", {"codegen", "tests/unit/codegen"}),
+    (r"(llvm|llvm-c|lld)/", {"codegen", "tests/unit/codegen", "tests/bench"}),
     (r"(onnx|google/protobuf)/", {"frontend", "tests/unit/frontend", "tests/conformance", "tests/support", "tests/fuzz"}),
     (r"xsimd/", {"runtime/kernels"}),
     (r"(png\.h|jpeglib\.h|zlib\.h)", {"runtime/data", "tests"}),

@@ -3,7 +3,7 @@
 
 #include <fstream>
 
-#include "model_text.h"
+#include "tests/unit/frontend/model_text.h"
 #include "runtime/error.h"
 #include "tests/support/paths.h"
 

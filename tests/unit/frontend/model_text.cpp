@@ -1,4 +1,4 @@
-#include "model_text.h"
+#include "tests/unit/frontend/model_text.h"
 
 #include <stdexcept>
 

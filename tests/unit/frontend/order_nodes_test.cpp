@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "model_text.h"
+#include "tests/unit/frontend/model_text.h"
 #include "runtime/error.h"
 
 namespace dlc::frontend {

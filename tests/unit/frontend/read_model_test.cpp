@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "ir/op.h"
-#include "model_text.h"
+#include "tests/unit/frontend/model_text.h"
 #include "runtime/error.h"
 
 namespace dlc::test {

@@ -64,7 +64,8 @@ std::vector<Case> read_cases(const std::string& pass, const std::filesystem::pat
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
   for (const auto& [pass, run] : golden_passes()) {
-    for (const auto& entry : std::filesystem::directory_iterator(test::source_dir() / "tests/golden" / pass)) {
+    for (const auto& entry :
+         std::filesystem::directory_iterator(test::source_dir() / "tests/golden" / pass)) {
       for (Case& item : read_cases(pass, entry.path())) cases.push_back(std::move(item));
     }
   }
@@ -84,8 +85,9 @@ void run_case(const Case& item) {
   ir::verify(*graph, ir::GraphStage::kImported);
   std::string difference;
   const ir::PrintOptions all{.max_elements = 64};
-  EXPECT_TRUE(ir::equal(*expected, *graph, &difference))
-      << difference << "\n--- expected\n" << ir::to_text(*expected, all) << "--- found\n" << ir::to_text(*graph, all);
+  EXPECT_TRUE(ir::equal(*expected, *graph, &difference)) << difference << "\n--- expected\n"
+                                                         << ir::to_text(*expected, all) << "--- found\n"
+                                                         << ir::to_text(*graph, all);
   // A pass is idempotent.
   std::string once = ir::to_text(*graph, all);
   run(*graph, context);

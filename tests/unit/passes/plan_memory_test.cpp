@@ -119,7 +119,8 @@ TEST_F(PlanMemory, MakesBuffersOfDataDependentSizeDynamic) {
   ir::Call call{"nonzero", {}, {indices}, {}, {{0, 1, "count"}}};
   program_.main.steps.push_back({ir::KernelStep{{"nonzero", "NonZero", call}}});
   add({}, {flag});
-  program_.main.steps.push_back({ir::BindStep{.symbol = "rows", .buffer = flag, .index = {}}});
+  program_.main.steps.push_back(
+      {ir::BindStep{.symbol = "rows", .buffer = flag, .index = {}, .what = "rows"}});
   BufferId rows = temp({Dim::symbol("rows")});
   add({indices}, {rows});
   MemoryPlan plan = plan_memory(program_);
