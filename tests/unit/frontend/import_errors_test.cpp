@@ -3,9 +3,9 @@
 
 #include <fstream>
 
-#include "tests/unit/frontend/model_text.h"
 #include "runtime/error.h"
 #include "tests/support/paths.h"
+#include "tests/unit/frontend/model_text.h"
 
 namespace dlc::test {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/unit/frontend/model_text.h"
 #include "runtime/error.h"
+#include "tests/unit/frontend/model_text.h"
 
 namespace dlc::frontend {
 namespace {

@@ -6,8 +6,8 @@
 #include <fstream>
 
 #include "ir/op.h"
-#include "tests/unit/frontend/model_text.h"
 #include "runtime/error.h"
+#include "tests/unit/frontend/model_text.h"
 
 namespace dlc::test {
 namespace {
