@@ -81,8 +81,14 @@ class KernelEmitter {
   };
   llvm::Value* emit_node(const ir::Expr& e, llvm::Value* guard, Memo& memo);
   llvm::Value* emit_uncached(const ir::Expr& e, llvm::Value* guard, Memo& memo);
+  llvm::Value* emit_var(const ir::ExprNode& e);
+  llvm::Value* emit_operation(const ir::ExprNode& e, const std::vector<llvm::Value*>& args);
   llvm::Value* emit_select(const ir::Expr& e, llvm::Value* guard, Memo& memo);
   llvm::Value* emit_arithmetic(const ir::ExprNode& e, llvm::Value* a, llvm::Value* b);
+  llvm::Value* emit_floored_quotient(llvm::Value* a, llvm::Value* b);
+  llvm::Value* emit_floored_remainder(llvm::Value* a, llvm::Value* b);
+  llvm::Value* emit_floored_remainder_float(llvm::Value* a, llvm::Value* b);
+  llvm::Value* emit_shift(const ir::ExprNode& e, llvm::Value* a, llvm::Value* b);
   llvm::Value* emit_math(const ir::ExprNode& e, const std::vector<llvm::Value*>& args);
   llvm::Value* emit_compare(const ir::ExprNode& e, llvm::Value* a, llvm::Value* b);
   llvm::Value* emit_cast(llvm::Value* value, DType from, DType to);

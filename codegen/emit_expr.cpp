@@ -41,19 +41,8 @@ llvm::Value* KernelEmitter::emit_uncached(const Expr& e, llvm::Value* guard, Mem
       return llvm::ConstantFP::get(scalar_type(e->type), e->real);
     case ExprOp::kDim:
       return dim(e->dim);
-    case ExprOp::kVar: {
-      if (e->var == lanes.var) {
-        if (lanes.width == 1) return lanes.base;
-        auto lanes_type =
-            llvm::FixedVectorType::get(builder.getInt64Ty(), static_cast<unsigned>(lanes.width));
-        return builder.CreateAdd(broadcast(lanes.base), builder.CreateStepVector(lanes_type));
-      }
-      if (auto known = vars.find(e->var); known != vars.end()) return known->second;
-      auto mutable_let = slots.find(e->var);
-      check(mutable_let != slots.end(), "a variable is defined before its use");
-      auto* memory = llvm::cast<llvm::AllocaInst>(mutable_let->second);
-      return builder.CreateLoad(memory->getAllocatedType(), memory);
-    }
+    case ExprOp::kVar:
+      return emit_var(*e);
     case ExprOp::kLoad:
       return emit_load(*e, guard, memo);
     case ExprOp::kSelect:
@@ -70,24 +59,43 @@ llvm::Value* KernelEmitter::emit_uncached(const Expr& e, llvm::Value* guard, Mem
   if (vector) {
     for (llvm::Value*& arg : args) arg = broadcast(arg);
   }
-  switch (e->op) {
+  return emit_operation(*e, args);
+}
+
+llvm::Value* KernelEmitter::emit_var(const ExprNode& e) {
+  if (e.var == lanes.var) {
+    if (lanes.width == 1) return lanes.base;
+    auto lanes_type = llvm::FixedVectorType::get(builder.getInt64Ty(), static_cast<unsigned>(lanes.width));
+    return builder.CreateAdd(broadcast(lanes.base), builder.CreateStepVector(lanes_type));
+  }
+  if (auto known = vars.find(e.var); known != vars.end()) return known->second;
+  auto mutable_let = slots.find(e.var);
+  check(mutable_let != slots.end(), "a variable is defined before its use");
+  auto* memory = llvm::cast<llvm::AllocaInst>(mutable_let->second);
+  return builder.CreateLoad(memory->getAllocatedType(), memory);
+}
+
+llvm::Value* KernelEmitter::emit_operation(const ExprNode& e, const std::vector<llvm::Value*>& args) {
+  switch (e.op) {
     case ExprOp::kEq:
     case ExprOp::kNe:
     case ExprOp::kLt:
     case ExprOp::kLe:
     case ExprOp::kGt:
     case ExprOp::kGe:
-      return emit_compare(*e, args[0], args[1]);
+      return emit_compare(e, args[0], args[1]);
     case ExprOp::kCast:
-      return emit_cast(args[0], e->args[0].type(), e->type);
+      return emit_cast(args[0], e.args[0].type(), e.type);
     case ExprOp::kBitcast: {
-      llvm::Type* type = scalar_type(e->type);
-      if (vector) type = llvm::FixedVectorType::get(type, static_cast<unsigned>(lanes.width));
+      llvm::Type* type = scalar_type(e.type);
+      if (args[0]->getType()->isVectorTy()) {
+        type = llvm::FixedVectorType::get(type, static_cast<unsigned>(lanes.width));
+      }
       return builder.CreateBitCast(args[0], type);
     }
     case ExprOp::kMin:
     case ExprOp::kMax:
-      return emit_min_max(*e, args[0], args[1]);
+      return emit_min_max(e, args[0], args[1]);
     case ExprOp::kAdd:
     case ExprOp::kSub:
     case ExprOp::kMul:
@@ -100,9 +108,9 @@ llvm::Value* KernelEmitter::emit_uncached(const Expr& e, llvm::Value* guard, Mem
     case ExprOp::kXor:
     case ExprOp::kShl:
     case ExprOp::kShr:
-      return emit_arithmetic(*e, args[0], args[1]);
+      return emit_arithmetic(e, args[0], args[1]);
     default:
-      return emit_math(*e, args);
+      return emit_math(e, args);
   }
 }
 
@@ -144,7 +152,7 @@ llvm::Value* KernelEmitter::emit_select(const Expr& e, llvm::Value* guard, Memo&
 
 llvm::Value* KernelEmitter::emit_arithmetic(const ExprNode& e, llvm::Value* a, llvm::Value* b) {
   const bool floating = is_float(e.type);
-  const bool is_signed_type = is_signed(e.type);
+  const bool with_sign = is_signed(e.type);
   switch (e.op) {
     case ExprOp::kAdd:
       return floating ? builder.CreateFAdd(a, b) : builder.CreateAdd(a, b);
@@ -154,33 +162,16 @@ llvm::Value* KernelEmitter::emit_arithmetic(const ExprNode& e, llvm::Value* a, l
       return floating ? builder.CreateFMul(a, b) : builder.CreateMul(a, b);
     case ExprOp::kDiv:
       if (floating) return builder.CreateFDiv(a, b);
-      return is_signed_type ? builder.CreateSDiv(a, b) : builder.CreateUDiv(a, b);
+      return with_sign ? builder.CreateSDiv(a, b) : builder.CreateUDiv(a, b);
     case ExprOp::kTruncMod:
       if (floating) return builder.CreateFRem(a, b);
-      return is_signed_type ? builder.CreateSRem(a, b) : builder.CreateURem(a, b);
-    case ExprOp::kFloorDiv: {
+      return with_sign ? builder.CreateSRem(a, b) : builder.CreateURem(a, b);
+    case ExprOp::kFloorDiv:
       if (floating) return builder.CreateUnaryIntrinsic(Intrinsic::floor, builder.CreateFDiv(a, b));
-      if (!is_signed_type) return builder.CreateUDiv(a, b);
-      llvm::Value* quotient = builder.CreateSDiv(a, b);
-      llvm::Value* remainder = builder.CreateSub(a, builder.CreateMul(quotient, b));
-      llvm::Value* zero = llvm::Constant::getNullValue(a->getType());
-      llvm::Value* inexact = builder.CreateICmpNE(remainder, zero);
-      llvm::Value* opposite = builder.CreateICmpSLT(builder.CreateXor(remainder, b), zero);
-      llvm::Value* correction = builder.CreateZExt(builder.CreateAnd(inexact, opposite), a->getType());
-      return builder.CreateSub(quotient, correction);
-    }
-    case ExprOp::kMod: {
-      llvm::Value* zero = llvm::Constant::getNullValue(a->getType());
-      if (!floating && !is_signed_type) return builder.CreateURem(a, b);
-      llvm::Value* remainder = floating ? builder.CreateFRem(a, b) : builder.CreateSRem(a, b);
-      llvm::Value* nonzero =
-          floating ? builder.CreateFCmpUNE(remainder, zero) : builder.CreateICmpNE(remainder, zero);
-      llvm::Value* opposite =
-          floating ? builder.CreateXor(builder.CreateFCmpOLT(remainder, zero), builder.CreateFCmpOLT(b, zero))
-                   : builder.CreateICmpSLT(builder.CreateXor(remainder, b), zero);
-      llvm::Value* shifted = floating ? builder.CreateFAdd(remainder, b) : builder.CreateAdd(remainder, b);
-      return builder.CreateSelect(builder.CreateAnd(nonzero, opposite), shifted, remainder);
-    }
+      return with_sign ? emit_floored_quotient(a, b) : builder.CreateUDiv(a, b);
+    case ExprOp::kMod:
+      if (floating) return emit_floored_remainder_float(a, b);
+      return with_sign ? emit_floored_remainder(a, b) : builder.CreateURem(a, b);
     case ExprOp::kAnd:
       return builder.CreateAnd(a, b);
     case ExprOp::kOr:
@@ -188,20 +179,52 @@ llvm::Value* KernelEmitter::emit_arithmetic(const ExprNode& e, llvm::Value* a, l
     case ExprOp::kXor:
       return builder.CreateXor(a, b);
     case ExprOp::kShl:
-    case ExprOp::kShr: {
-      // A shift by the width or more gives 0 (ONNX BitShift), where LLVM gives poison.
-      llvm::Value* width = llvm::ConstantInt::get(b->getType(), static_cast<uint64_t>(bit_width(e.type)));
-      llvm::Value* safe = builder.CreateICmpULT(b, width);
-      llvm::Value* amount = builder.CreateSelect(safe, b, llvm::Constant::getNullValue(b->getType()));
-      llvm::Value* shifted = e.op == ExprOp::kShl ? builder.CreateShl(a, amount)
-                             : is_signed_type     ? builder.CreateAShr(a, amount)
-                                                  : builder.CreateLShr(a, amount);
-      return builder.CreateSelect(safe, shifted, llvm::Constant::getNullValue(a->getType()));
-    }
+    case ExprOp::kShr:
+      return emit_shift(e, a, b);
     default:
       break;
   }
   fail(ErrorKind::kInternal, "not an arithmetic operation");
+}
+
+llvm::Value* KernelEmitter::emit_floored_quotient(llvm::Value* a, llvm::Value* b) {
+  llvm::Value* quotient = builder.CreateSDiv(a, b);
+  llvm::Value* remainder = builder.CreateSub(a, builder.CreateMul(quotient, b));
+  llvm::Value* zero = llvm::Constant::getNullValue(a->getType());
+  llvm::Value* inexact = builder.CreateICmpNE(remainder, zero);
+  llvm::Value* opposite = builder.CreateICmpSLT(builder.CreateXor(remainder, b), zero);
+  llvm::Value* correction = builder.CreateZExt(builder.CreateAnd(inexact, opposite), a->getType());
+  return builder.CreateSub(quotient, correction);
+}
+
+llvm::Value* KernelEmitter::emit_floored_remainder(llvm::Value* a, llvm::Value* b) {
+  llvm::Value* zero = llvm::Constant::getNullValue(a->getType());
+  llvm::Value* remainder = builder.CreateSRem(a, b);
+  llvm::Value* nonzero = builder.CreateICmpNE(remainder, zero);
+  llvm::Value* opposite = builder.CreateICmpSLT(builder.CreateXor(remainder, b), zero);
+  llvm::Value* shifted = builder.CreateAdd(remainder, b);
+  return builder.CreateSelect(builder.CreateAnd(nonzero, opposite), shifted, remainder);
+}
+
+llvm::Value* KernelEmitter::emit_floored_remainder_float(llvm::Value* a, llvm::Value* b) {
+  llvm::Value* zero = llvm::Constant::getNullValue(a->getType());
+  llvm::Value* remainder = builder.CreateFRem(a, b);
+  llvm::Value* nonzero = builder.CreateFCmpUNE(remainder, zero);
+  llvm::Value* opposite =
+      builder.CreateXor(builder.CreateFCmpOLT(remainder, zero), builder.CreateFCmpOLT(b, zero));
+  llvm::Value* shifted = builder.CreateFAdd(remainder, b);
+  return builder.CreateSelect(builder.CreateAnd(nonzero, opposite), shifted, remainder);
+}
+
+// A shift by the width or more gives 0 (ONNX BitShift), where LLVM gives poison.
+llvm::Value* KernelEmitter::emit_shift(const ExprNode& e, llvm::Value* a, llvm::Value* b) {
+  llvm::Value* width = llvm::ConstantInt::get(b->getType(), static_cast<uint64_t>(bit_width(e.type)));
+  llvm::Value* safe = builder.CreateICmpULT(b, width);
+  llvm::Value* amount = builder.CreateSelect(safe, b, llvm::Constant::getNullValue(b->getType()));
+  llvm::Value* shifted = e.op == ExprOp::kShl ? builder.CreateShl(a, amount)
+                         : is_signed(e.type)  ? builder.CreateAShr(a, amount)
+                                              : builder.CreateLShr(a, amount);
+  return builder.CreateSelect(safe, shifted, llvm::Constant::getNullValue(a->getType()));
 }
 
 llvm::Value* KernelEmitter::emit_compare(const ExprNode& e, llvm::Value* a, llvm::Value* b) {

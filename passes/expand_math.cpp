@@ -53,13 +53,16 @@ Expr exp_reduced(const Expr& r) {
   return fma(p, r * r, r) + f(1);
 }
 
-Expr expand_exp(const Expr& argument) {
-  const Expr x = ir::min(ir::max(argument, f(-104)), f(89));
+// e^argument * 2^power for a power of 0 or -1, finite wherever the result is.
+Expr expand_scaled_exp(const Expr& argument, int64_t power) {
+  const Expr x = ir::min(ir::max(argument, f(-104)), f(90));
   const Expr shifted = fma(x, f(1.44269504088896341), f(kRounder));
   const Expr n = shifted - f(kRounder);
   const Expr r = fma(n, f(2.12194440e-4), fma(n, f(-0.693359375), x));
-  return scale_by_power(exp_reduced(r), bits(shifted) - i(kRounderBits));
+  return scale_by_power(exp_reduced(r), bits(shifted) - i(kRounderBits - power));
 }
+
+Expr expand_exp(const Expr& argument) { return expand_scaled_exp(argument, 0); }
 
 Expr expand_exp2(const Expr& argument) {
   const Expr x = ir::min(ir::max(argument, f(-151)), f(129));
@@ -123,7 +126,7 @@ Expr expand_erf(const Expr& x) {
 
 Expr expand_sinh(const Expr& x) {
   const Expr magnitude = abs(x);
-  const Expr half = expand_exp(magnitude - f(0.693147180559945309));  // e^|x| / 2 without early overflow
+  const Expr half = expand_scaled_exp(magnitude, -1);
   const Expr large = half - f(0.25) / half;
   const Expr z = x * x;
   const Expr small = fma(polynomial(z, {2.03721912945e-4, 8.33028376239e-3, 1.66667160211e-1}) * z, x, x);
@@ -131,7 +134,7 @@ Expr expand_sinh(const Expr& x) {
 }
 
 Expr expand_cosh(const Expr& x) {
-  const Expr half = expand_exp(abs(x) - f(0.693147180559945309));
+  const Expr half = expand_scaled_exp(abs(x), -1);
   return half + f(0.25) / half;
 }
 

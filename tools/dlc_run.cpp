@@ -54,10 +54,7 @@ struct Flags {
   bool quiet = false;
 };
 
-void add_flags(CLI::App& app, Flags& flags) {
-  app.add_option("MODEL", flags.model, "ONNX file, or a library of dlc-compile");
-  add_input_flags(app, flags.inputs);
-
+void add_output_flags(CLI::App& app, Flags& flags) {
   app.add_option("-o,--output-dir", flags.output_dir, "Write the outputs there, as NAME.npy")
       ->group("Outputs");
   app.add_option("--top", flags.top, "Print the K likeliest classes with their probabilities")
@@ -65,7 +62,9 @@ void add_flags(CLI::App& app, Flags& flags) {
       ->group("Outputs");
   app.add_option("--labels", flags.labels, "File with the names of the classes, one a line")
       ->group("Outputs");
+}
 
+void add_measuring_flags(CLI::App& app, Flags& flags) {
   app.add_flag("--bench", flags.bench, "Time repeated runs")->group("Measuring");
   app.add_option("--seconds", flags.bench_options.seconds, "That --bench and --profile take")
       ->capture_default_str()
@@ -79,7 +78,9 @@ void add_flags(CLI::App& app, Flags& flags) {
   app.add_option("--profile", flags.profile,
                  "Write a Chrome trace with one event a kernel there, print a table")
       ->group("Measuring");
+}
 
+void add_testing_flags(CLI::App& app, Flags& flags) {
   app.add_option("--test", flags.test, "Run the ONNX test cases in these folders")->group("Testing");
   app.add_option("--rtol", flags.cases.tolerance.rtol, "Of --test, relative to the expected value")
       ->capture_default_str()
@@ -104,7 +105,14 @@ void add_flags(CLI::App& app, Flags& flags) {
       ->capture_default_str()
       ->group("Testing");
   app.add_flag("--all", flags.all, "Print the values that --compare finds equal, too")->group("Testing");
+}
 
+void add_flags(CLI::App& app, Flags& flags) {
+  app.add_option("MODEL", flags.model, "ONNX file, or a library of dlc-compile");
+  add_input_flags(app, flags.inputs);
+  add_output_flags(app, flags);
+  add_measuring_flags(app, flags);
+  add_testing_flags(app, flags);
   app.add_option("--threads", flags.bench_options.threads, "Default: as many as the process may use")
       ->check(CLI::NonNegativeNumber);
   app.add_option("--cpu", flags.compile.cpu, "Processor to compile for: native, x86-64-v3, x86-64-v4, ...")

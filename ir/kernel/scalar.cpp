@@ -63,6 +63,50 @@ double math(DType type, double x, double y, F f) {
                                : f(x, y);
 }
 
+double apply_libm(ExprOp op, DType t, double x, double y) {
+  switch (op) {
+    case ExprOp::kExp:
+      return math(t, x, [](auto v) { return std::exp(v); });
+    case ExprOp::kExp2:
+      return math(t, x, [](auto v) { return std::exp2(v); });
+    case ExprOp::kLog:
+      return math(t, x, [](auto v) { return std::log(v); });
+    case ExprOp::kLog2:
+      return math(t, x, [](auto v) { return std::log2(v); });
+    case ExprOp::kSin:
+      return math(t, x, [](auto v) { return std::sin(v); });
+    case ExprOp::kCos:
+      return math(t, x, [](auto v) { return std::cos(v); });
+    case ExprOp::kTan:
+      return math(t, x, [](auto v) { return std::tan(v); });
+    case ExprOp::kAsin:
+      return math(t, x, [](auto v) { return std::asin(v); });
+    case ExprOp::kAcos:
+      return math(t, x, [](auto v) { return std::acos(v); });
+    case ExprOp::kAtan:
+      return math(t, x, [](auto v) { return std::atan(v); });
+    case ExprOp::kSinh:
+      return math(t, x, [](auto v) { return std::sinh(v); });
+    case ExprOp::kCosh:
+      return math(t, x, [](auto v) { return std::cosh(v); });
+    case ExprOp::kTanh:
+      return math(t, x, [](auto v) { return std::tanh(v); });
+    case ExprOp::kAsinh:
+      return math(t, x, [](auto v) { return std::asinh(v); });
+    case ExprOp::kAcosh:
+      return math(t, x, [](auto v) { return std::acosh(v); });
+    case ExprOp::kAtanh:
+      return math(t, x, [](auto v) { return std::atanh(v); });
+    case ExprOp::kErf:
+      return math(t, x, [](auto v) { return std::erf(v); });
+    case ExprOp::kPow:
+      return math(t, x, y, [](auto a, auto b) { return std::pow(a, b); });
+    default:
+      check(false, "an operation on floats");
+      return 0;
+  }
+}
+
 double apply_real(ExprOp op, DType t, double x, double y, double z) {
   switch (op) {
     case ExprOp::kAdd:
@@ -104,47 +148,10 @@ double apply_real(ExprOp op, DType t, double x, double y, double z) {
       return std::nearbyint(x);
     case ExprOp::kTrunc:
       return std::trunc(x);
-    case ExprOp::kExp:
-      return math(t, x, [](auto v) { return std::exp(v); });
-    case ExprOp::kExp2:
-      return math(t, x, [](auto v) { return std::exp2(v); });
-    case ExprOp::kLog:
-      return math(t, x, [](auto v) { return std::log(v); });
-    case ExprOp::kLog2:
-      return math(t, x, [](auto v) { return std::log2(v); });
-    case ExprOp::kSin:
-      return math(t, x, [](auto v) { return std::sin(v); });
-    case ExprOp::kCos:
-      return math(t, x, [](auto v) { return std::cos(v); });
-    case ExprOp::kTan:
-      return math(t, x, [](auto v) { return std::tan(v); });
-    case ExprOp::kAsin:
-      return math(t, x, [](auto v) { return std::asin(v); });
-    case ExprOp::kAcos:
-      return math(t, x, [](auto v) { return std::acos(v); });
-    case ExprOp::kAtan:
-      return math(t, x, [](auto v) { return std::atan(v); });
-    case ExprOp::kSinh:
-      return math(t, x, [](auto v) { return std::sinh(v); });
-    case ExprOp::kCosh:
-      return math(t, x, [](auto v) { return std::cosh(v); });
-    case ExprOp::kTanh:
-      return math(t, x, [](auto v) { return std::tanh(v); });
-    case ExprOp::kAsinh:
-      return math(t, x, [](auto v) { return std::asinh(v); });
-    case ExprOp::kAcosh:
-      return math(t, x, [](auto v) { return std::acosh(v); });
-    case ExprOp::kAtanh:
-      return math(t, x, [](auto v) { return std::atanh(v); });
-    case ExprOp::kErf:
-      return math(t, x, [](auto v) { return std::erf(v); });
-    case ExprOp::kPow:
-      return math(t, x, y, [](auto a, auto b) { return std::pow(a, b); });
     case ExprOp::kCopysign:
       return std::copysign(x, y);
     default:
-      check(false, "an operation on floats");
-      return 0;
+      return apply_libm(op, t, x, y);
   }
 }
 

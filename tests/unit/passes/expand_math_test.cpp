@@ -61,8 +61,8 @@ TEST(ExpandMath, KeepsTheStatedErrorBounds) {
   EXPECT_LE(worst_error(ExprOp::kLog2, std::log2, 1e-3f, 1e9f), 2.0);
   EXPECT_LE(worst_error(ExprOp::kTanh, std::tanh, -10, 10), 1.5);
   EXPECT_LE(worst_error(ExprOp::kErf, std::erf, -5, 5), 1.1);
-  EXPECT_LE(worst_error(ExprOp::kSinh, std::sinh, -80, 80), 3.0);
-  EXPECT_LE(worst_error(ExprOp::kCosh, std::cosh, -80, 80), 3.0);
+  EXPECT_LE(worst_error(ExprOp::kSinh, std::sinh, -89.4f, 89.4f), 3.0);
+  EXPECT_LE(worst_error(ExprOp::kCosh, std::cosh, -89.4f, 89.4f), 3.0);
 }
 
 TEST(ExpandMath, TreatsSpecialValuesAsLibmDoes) {
@@ -77,6 +77,8 @@ TEST(ExpandMath, TreatsSpecialValuesAsLibmDoes) {
       const float expected = exact(x[i]);
       if (std::isnan(expected)) {
         EXPECT_TRUE(std::isnan(y[i])) << static_cast<int>(op) << " of " << x[i];
+      } else if (std::isinf(expected)) {
+        EXPECT_EQ(y[i], expected) << static_cast<int>(op) << " of " << x[i];
       } else {
         EXPECT_NEAR(y[i], expected, 1e-6 * std::abs(expected)) << static_cast<int>(op) << " of " << x[i];
       }
