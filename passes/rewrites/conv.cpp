@@ -114,12 +114,14 @@ bool fold_pad_into_average(Builder&, Node& node) {
 }
 
 // After a Relu no element is less than the zeros, so they change no maximum of a window that holds an
-// element.
+// element, as every dense one does that is wider than the padding.
 bool fold_pad_into_max(Builder&, Node& node) {
   Node* pad = producer(node.input(0), "Pad");
   bool has_indices = node.output(1) != nullptr && node.output(1)->has_uses();
   if (pad == nullptr || has_indices || !is_off(node, "ceil_mode") || !producer(pad->input(0), "Relu"))
     return false;
+  auto dilations = node.attribute<std::vector<int64_t>>("dilations", {});
+  if (std::any_of(dilations.begin(), dilations.end(), [](int64_t n) { return n != 1; })) return false;
   std::optional<std::vector<int64_t>> pads = merged_pads(*pad, node);
   if (!pads) return false;
   auto kernel = node.attribute<std::vector<int64_t>>("kernel_shape");
