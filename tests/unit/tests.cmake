@@ -1,5 +1,8 @@
 # These tests build ONNX messages of their own.
-foreach(program frontend_tests fuzz_tests)
+if(TARGET ops_tests)
+  target_sources(ops_tests PRIVATE "${PROJECT_SOURCE_DIR}/tests/unit/frontend/model_text.cpp")
+endif()
+foreach(program frontend_tests fuzz_tests ops_tests)
   if(TARGET ${program})
     target_link_libraries(${program} PRIVATE ONNX::onnx protobuf::libprotobuf)
   endif()

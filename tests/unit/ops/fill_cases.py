@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""Writes the expected outputs of operator cases: fill_cases.py cases/*.txt
+
+Only cases without outputs get them, from the oracle that they name. Needs onnx and onnxruntime."""
+import re
+import sys
+
+import numpy as np
+import onnx
+import onnx.parser
+
+TYPES = {"float": np.float32, "double": np.float64, "float16": np.float16, "bool": np.bool_,
+         **{f"{u}int{n}": np.dtype(f"{u}int{n}") for u in ("", "u") for n in (8, 16, 32, 64)}}
+
+
+def read_tensor(text):
+    name, shape, values = re.fullmatch(r"\s*(\w+)\[([\d, ]*)\](.*)", text).groups()
+    shape = [int(extent) for extent in shape.split(",")] if shape.strip() else []
+    if values.split() == ["pattern"]:
+        flat = (np.arange(int(np.prod(shape))) * 37 % 101 - 50) / 16
+    else:
+        flat = np.array([{"true": 1, "false": 0}.get(word) if word in ("true", "false") else float(word)
+                         for word in values.split()], np.float64)
+    return flat.astype(TYPES[name]).reshape(shape)
+
+
+def write_tensor(array):
+    array = np.asarray(array)
+    name = next(name for name, dtype in TYPES.items() if np.dtype(dtype) == array.dtype)
+    digits = {2: "%.5g", 4: "%.8g", 8: "%.16g"}.get(array.dtype.itemsize) if array.dtype.kind == "f" else "%d"
+    return f"> {name}[{','.join(map(str, array.shape))}] {' '.join(digits % x for x in array.ravel())}"
+
+
+def model_of(text):
+    if not text.lstrip().startswith("<"):
+        text = '<ir_version: 8, opset_import: ["" : 17]>\n' + text
+    return onnx.parser.parse_model(text)
+
+
+def evaluate(oracle, model, arrays):
+    feeds = dict(zip([value.name for value in model.graph.input], arrays))
+    if oracle == "reference":
+        from onnx.reference import ReferenceEvaluator
+        return ReferenceEvaluator(model).run(None, feeds)
+    import onnxruntime
+    return onnxruntime.InferenceSession(model.SerializeToString()).run(None, feeds)
+
+
+def fill(case):
+    lines = case.rstrip("\n").split("\n")
+    oracle = next((line[8:] for line in lines if line.startswith("oracle: ")), "by hand")
+    done = any(line.startswith(("> ", "fails: ")) for line in lines)
+    if done or oracle == "by hand":
+        return case
+    is_model = lambda line: not line.startswith(("== ", "oracle: ", "tolerance: ", "< "))
+    model = model_of("\n".join(filter(is_model, lines)))
+    arrays = [read_tensor(line[2:]) for line in lines if line.startswith("< ")]
+    outputs = [write_tensor(array) for array in evaluate(oracle, model, arrays)]
+    return "\n".join(lines + outputs) + "\n\n"
+
+
+for path in sys.argv[1:]:
+    with open(path) as file:
+        parts = re.split(r"(?m)^(?=== )", file.read())
+    filled = parts[0] + "".join(fill(part) for part in parts[1:])
+    with open(path, "w") as file:
+        file.write(filled)
