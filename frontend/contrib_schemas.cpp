@@ -66,11 +66,56 @@ void crop_body(const Context& node, onnx::FunctionBuilder& body) {
   body.Add("output = Slice(input, starts, ends, axes)");
 }
 
+// scale * x.
+void scale_body(const Context& node, onnx::FunctionBuilder& body) {
+  body.Const("s", float_of(node, "scale", 1)).Add("s_x = CastLike(s, input)").Add("output = Mul(input, s_x)");
+}
+
+// alpha * function(beta * x).
+void scaled_function_body(const Context& node, const char* function, onnx::FunctionBuilder& body) {
+  body.Const("a", float_of(node, "alpha", 1)).Const("b", float_of(node, "beta", 1));
+  body.Add("a_x = CastLike(a, X)").Add("b_x = CastLike(b, X)").Add("inner = Mul(X, b_x)");
+  body.Add(("outer = " + std::string(function) + "(inner)").c_str()).Add("Y = Mul(outer, a_x)");
+}
+void scaled_tanh_body(const Context& node, onnx::FunctionBuilder& body) {
+  scaled_function_body(node, "Tanh", body);
+}
+void parametric_softplus_body(const Context& node, onnx::FunctionBuilder& body) {
+  scaled_function_body(node, "Softplus", body);
+}
+
+void dynamic_slice_body(const Context& node, onnx::FunctionBuilder& body) {
+  const bool has_axes = node.hasInput(3);
+  body.Add(has_axes ? "output = Slice(data, starts, ends, axes)" : "output = Slice(data, starts, ends)");
+}
+
+// A tensor of one value. Its extents are those in `shape`, or those of the input, or (input_as_shape) what
+// the input holds; then those in `extra_shape`.
+void constant_fill_body(const Context& node, onnx::FunctionBuilder& body) {
+  const auto extents = [&](const char* name) {
+    const AttributeProto* attribute = node.getAttribute(name);
+    return attribute == nullptr ? std::vector<int64_t>{}
+                                : std::vector<int64_t>(attribute->ints().begin(), attribute->ints().end());
+  };
+  const AttributeProto* as_shape = node.getAttribute("input_as_shape");
+  if (!node.hasInput(0)) {
+    body.Const("own", extents("shape"));
+  } else {
+    const bool is_shape = as_shape != nullptr && as_shape->i() != 0;
+    body.Add(is_shape ? "own = Cast <to = 7> (input)" : "own = Shape(input)");
+  }
+  const AttributeProto* type = node.getAttribute("dtype");
+  body.Const("extra", extents("extra_shape")).Add("extents = Concat <axis = 0> (own, extra)");
+  body.Const("v", float_of(node, "value", 0)).Add("filled = Expand(v, extents)");
+  body.Add("output = Cast(filled)", "to", type == nullptr ? int64_t{1} : type->i());
+}
+
 struct ContribOp {
   const char* name;
   const char* domain;
   int removed;  // the opset that does not have it any more, or 0
   void (*declare)(OpSchema& schema);
+  // Null: an operator of the standard in an older form, which its record upgrades.
   void (*body)(const Context& node, onnx::FunctionBuilder& body);
 };
 
@@ -94,8 +139,52 @@ void declare_crop(OpSchema& schema) {
   schema.Input(0, "input", "", "T").Output(0, "output", "", "T").TypeConstraint("T", float_types(), "");
 }
 
+void declare_scale(OpSchema& schema) {
+  schema.Attr("scale", "", AttributeProto::FLOAT, 1.0f);
+  schema.Input(0, "input", "", "T").Output(0, "output", "", "T").TypeConstraint("T", float_types(), "");
+}
+
+void declare_scaled_function(OpSchema& schema) {
+  schema.Attr("alpha", "", AttributeProto::FLOAT, false).Attr("beta", "", AttributeProto::FLOAT, false);
+  schema.Input(0, "X", "", "T").Output(0, "Y", "", "T").TypeConstraint("T", float_types(), "");
+}
+
+void declare_thresholded_relu(OpSchema& schema) {
+  schema.Attr("alpha", "", AttributeProto::FLOAT, 1.0f);
+  schema.Input(0, "X", "", "T").Output(0, "Y", "", "T").TypeConstraint("T", float_types(), "");
+}
+
+void declare_mean_variance(OpSchema& schema) {
+  schema.Attr("across_channels", "", AttributeProto::INT, int64_t{0});
+  schema.Attr("normalize_variance", "", AttributeProto::INT, int64_t{1});
+  schema.Input(0, "input", "", "T").Output(0, "output", "", "T").TypeConstraint("T", float_types(), "");
+}
+
+void declare_dynamic_slice(OpSchema& schema) {
+  schema.Input(0, "data", "", "T").Input(1, "starts", "", "I").Input(2, "ends", "", "I");
+  schema.Input(3, "axes", "", "I", OpSchema::Optional).Output(0, "output", "", "T");
+  schema.TypeConstraint("T", OpSchema::all_tensor_types(), "");
+  schema.TypeConstraint("I", {"tensor(int32)", "tensor(int64)"}, "");
+}
+
+void declare_constant_fill(OpSchema& schema) {
+  schema.Attr("dtype", "", AttributeProto::INT, int64_t{1}).Attr("value", "", AttributeProto::FLOAT, 0.0f);
+  schema.Attr("shape", "", AttributeProto::INTS, false).Attr("extra_shape", "", AttributeProto::INTS, false);
+  schema.Attr("input_as_shape", "", AttributeProto::INT, int64_t{0});
+  schema.Input(0, "input", "", "I", OpSchema::Optional).Output(0, "output", "", "O");
+  schema.TypeConstraint("I", OpSchema::all_numeric_types(), "");
+  schema.TypeConstraint("O", OpSchema::all_numeric_types(), "");
+}
+
 constexpr ContribOp kOps[] = {
     {"Affine", "", kRemovedOpset, declare_affine, affine_body},
+    {"ConstantFill", "", kRemovedOpset, declare_constant_fill, constant_fill_body},
+    {"DynamicSlice", "", kRemovedOpset, declare_dynamic_slice, dynamic_slice_body},
+    {"MeanVarianceNormalization", "", 0, declare_mean_variance, nullptr},
+    {"ParametricSoftplus", "", kRemovedOpset, declare_scaled_function, parametric_softplus_body},
+    {"Scale", "", kRemovedOpset, declare_scale, scale_body},
+    {"ScaledTanh", "", kRemovedOpset, declare_scaled_function, scaled_tanh_body},
+    {"ThresholdedRelu", "", 0, declare_thresholded_relu, nullptr},
     {"ImageScaler", "", kRemovedOpset, declare_image_scaler, image_scaler_body},
     {"Crop", "", kRemovedOpset, declare_crop, crop_body},
 };
@@ -126,11 +215,14 @@ void register_contrib_schemas() {
   static_cast<void>(done);
 }
 
-bool has_contrib_body(const OpSchema& schema) { return find_op(schema) != nullptr; }
+bool has_contrib_body(const OpSchema& schema) {
+  const ContribOp* op = find_op(schema);
+  return op != nullptr && op->body != nullptr;
+}
 
 bool build_contrib_body(const OpSchema& schema, const Context& node, onnx::FunctionProto& body) {
   const ContribOp* op = find_op(schema);
-  if (op == nullptr) return false;
+  if (op == nullptr || op->body == nullptr) return false;
   onnx::FunctionBuilder builder(body);
   builder.AddOpset("", kBodyOpset);
   schema.BuildFunction(body);

@@ -226,6 +226,19 @@ void lower_mean_variance(LowerContext& context) {
   kernel.finish();
 }
 
+// Before version 9 it was experimental: channels joined or not, the variance kept or not.
+void upgrade_mean_variance(Graph& graph, Node& node, int) {
+  bool joined = node.attribute<int64_t>("across_channels", 0) != 0;
+  bool normalized = node.attribute<int64_t>("normalize_variance", 1) != 0;
+  std::vector<int64_t> axes = joined ? std::vector<int64_t>{0, 1, 2, 3} : std::vector<int64_t>{0, 2, 3};
+  node.erase_attribute("across_channels");
+  node.erase_attribute("normalize_variance");
+  if (normalized) return node.set_attribute("axes", axes);
+  Value* mean = insert_op(graph, node, "ReduceMean", {node.input(0), insert_ints(graph, axes)});
+  graph.replace_all_uses(node.output(0), insert_op(graph, node, "Sub", {node.input(0), mean}));
+  graph.erase(&node);
+}
+
 void infer_lp_norm(InferContext& context) {
   int64_t p = context.node().attribute<int64_t>("p", 2);
   if (p != 1 && p != 2) context.fail("attribute 'p': expected 1 or 2, found {}", p);
@@ -257,8 +270,10 @@ void register_normalization(OpRegistry& registry) {
                 .infer = infer_group_norm,
                 .lower = lower_group_norm,
                 .upgrades = {{21, parameters_per_channel}}});
-  registry.add(
-      {.name = "MeanVarianceNormalization", .infer = infer_mean_variance, .lower = lower_mean_variance});
+  registry.add({.name = "MeanVarianceNormalization",
+                .infer = infer_mean_variance,
+                .lower = lower_mean_variance,
+                .upgrades = {{9, upgrade_mean_variance}}});
   registry.add({.name = "LpNormalization", .infer = infer_lp_norm, .lower = lower_lp_norm});
   register_batch_normalization(registry);
   register_lrn(registry);

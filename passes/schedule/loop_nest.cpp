@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "passes/schedule/access.h"
+#include "passes/schedule/long_sums.h"
 
 namespace dlc::passes {
 
@@ -258,6 +259,7 @@ void schedule_loop_nest(const ir::Program& program, ir::LoopNest& loop_nest, ir:
   choose_vector_loop(program, nest, all);
   collapse(program, nest);
   mark_parallel(nest, variables);
+  split_long_sums(nest.body, variables);
   loop_nest.body = join_nest(std::move(nest));
 }
 

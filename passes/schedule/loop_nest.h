@@ -16,6 +16,7 @@ namespace dlc::passes {
 // * Loops stay kParallel from the outside until there are enough tasks; a lone vector loop is cut into
 // chunks. The
 //   partition depends on extents only, never on the number of threads.
+// * Long sums are split (long_sums.h).
 void schedule_loop_nest(const ir::Program& program, ir::LoopNest& nest, ir::Program& variables);
 
 }  // namespace dlc::passes

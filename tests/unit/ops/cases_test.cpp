@@ -12,11 +12,13 @@ namespace {
 
 enum class Extents { kGiven, kSymbolic };
 
+// The length of a list of integers (starts, axes, ...) stays.
 void make_symbolic(onnx::ModelProto& model) {
   int count = 0;
   for (auto& input : *model.mutable_graph()->mutable_input()) {
-    for (auto& dim : *input.mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim())
-      dim.set_dim_param("s" + std::to_string(count++));
+    auto& type = *input.mutable_type()->mutable_tensor_type();
+    if (type.elem_type() == onnx::TensorProto::INT64 && type.shape().dim_size() == 1) continue;
+    for (auto& dim : *type.mutable_shape()->mutable_dim()) dim.set_dim_param("s" + std::to_string(count++));
   }
   for (auto& output : *model.mutable_graph()->mutable_output())
     output.mutable_type()->mutable_tensor_type()->clear_shape();
