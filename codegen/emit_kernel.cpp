@@ -24,17 +24,30 @@ llvm::Function* make_function(llvm::Module& module, const Target& target, const 
   return function;
 }
 
+// Iterations of a loop; a guess where other loops' variables decide.
+Dim iterations_of(const ir::For& loop) {
+  constexpr int64_t kChunk = 8192;  // of a flat loop that is cut into tasks
+  constexpr int64_t kUnknown = 16;
+  auto known = [](const ir::Expr& e) -> std::optional<Dim> {
+    if (e->op == ir::ExprOp::kInt) return Dim(e->integer);
+    if (e->op == ir::ExprOp::kDim) return e->dim;
+    return std::nullopt;
+  };
+  if (std::optional<Dim> end = known(loop.end)) return *end;
+  // Taps of a window: those that exist, clamped to the input.
+  ir::Expr limit = loop.end;
+  while (limit->op == ir::ExprOp::kMin) limit = limit->args[0];
+  if (std::optional<Dim> taps = known(limit)) return *taps;
+  return loop.end->op == ir::ExprOp::kMin ? kChunk : kUnknown;
+}
+
 // Iterations of all loops of a block, as if every loop ran in full: the measure behind the work estimate.
 Dim iterations(const ir::Block& block) {
   Dim total = 0;
   Dim statements = 0;
   for (const ir::Stmt& stmt : block) {
     if (auto* loop = std::get_if<ir::For>(&stmt.node)) {
-      Dim extent = 16;
-      if (loop->end->op == ir::ExprOp::kInt) extent = loop->end->integer;
-      if (loop->end->op == ir::ExprOp::kDim) extent = loop->end->dim;
-      if (loop->begin->op != ir::ExprOp::kInt) extent = 8192;  // a chunk of a flat loop
-      total += extent * iterations(loop->body);
+      total += iterations_of(*loop) * iterations(loop->body);
     } else if (auto* branch = std::get_if<ir::If>(&stmt.node)) {
       total += iterations(branch->then_body);
     } else {
@@ -114,9 +127,17 @@ EmittedKernel emit_kernel(llvm::Module& module, const ir::Program& program, cons
   if (auto* nest = std::get_if<ir::LoopNest>(&kernel.body)) {
     emit_loop_nest(emitter, kernel, *nest);
   } else if (auto* contraction = std::get_if<ir::Contraction>(&kernel.body)) {
-    check(contraction->schedule.algorithm == ir::Algorithm::kGemm,
-          "a contraction scheduled as a matrix product");
-    emit_gemm(emitter, *contraction, name);
+    switch (contraction->schedule.algorithm) {
+      case ir::Algorithm::kGemm:
+        emit_gemm(emitter, *contraction, name);
+        break;
+      case ir::Algorithm::kDepthwise:
+        emit_depthwise(emitter, *contraction);
+        break;
+      case ir::Algorithm::kNaive:
+      case ir::Algorithm::kWinograd:
+        fail(ErrorKind::kInternal, "a contraction without a schedule");
+    }
   } else {
     fail(ErrorKind::kInternal, "a call of a runtime kernel has no function of its own");
   }

@@ -25,7 +25,8 @@ llvm::Function* make_tile_function(llvm::Module& module, const Target& target, c
 std::vector<llvm::Value*> unflatten(KernelEmitter& emitter, llvm::Value* flat,
                                     const std::vector<ir::Dim>& extents);
 
-// The body of a contraction's kernel function; sets task_count and work. In emit_gemm.cpp.
+// The body of a contraction's kernel function; sets task_count and work. In files of their own names.
 void emit_gemm(KernelEmitter& emitter, const ir::Contraction& contraction, const std::string& name);
+void emit_depthwise(KernelEmitter& emitter, const ir::Contraction& contraction);
 
 }  // namespace dlc::codegen

@@ -1,10 +1,10 @@
 #include "codegen/emit_tile.h"
 
-#include <llvm/IR/Intrinsics.h>
 #include <llvm/IR/Module.h>
 
 #include <algorithm>
 
+#include "codegen/accumulate.h"
 #include "codegen/emit_kernel.h"
 #include "runtime/error.h"
 
@@ -119,29 +119,12 @@ class TileEmitter {
     return emitter_.address(p_.contraction.b.buffer, p_.contraction.b.index);
   }
 
-  // An element of A or a vector of B in the accumulator's type.
-  llvm::Value* widen(llvm::Value* value, DType from) {
-    const DType to = p_.contraction.accumulator_type;
-    if (from == to) return value;
-    llvm::Type* type = emitter_.scalar_type(to);
-    if (auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(value->getType())) {
-      type = llvm::FixedVectorType::get(type, vector->getNumElements());
-    }
-    if (is_float(from)) return builder_.CreateFPExt(value, type);
-    return is_signed(from) ? builder_.CreateSExt(value, type) : builder_.CreateZExt(value, type);
-  }
-
-  llvm::Value* multiply_add(llvm::Value* a, llvm::Value* b, llvm::Value* sum) {
-    if (!is_float(p_.contraction.accumulator_type)) return builder_.CreateAdd(builder_.CreateMul(a, b), sum);
-    if (p_.target.has_fma) return builder_.CreateIntrinsic(llvm::Intrinsic::fma, {type_}, {a, b, sum});
-    return builder_.CreateFAdd(builder_.CreateFMul(a, b), sum);
-  }
-
   void sum_k() {
     const ir::Operand& a = p_.contraction.a;
     const ir::Operand& b = p_.contraction.b;
     const DType a_type = p_.program.buffer(a.buffer).dtype;
     const DType b_type = p_.program.buffer(b.buffer).dtype;
+    const DType type = p_.contraction.accumulator_type;
     std::vector<llvm::Value*> rows, panels;
     for (int r = 0; r < rows_; ++r) rows.push_back(row_pointer(r));
     for (int j = 0; j < panels_; ++j) panels.push_back(panel_pointer(j));
@@ -150,33 +133,35 @@ class TileEmitter {
         llvm::FixedVectorType::get(emitter_.memory_type(b_type), static_cast<unsigned>(p_.plan.lanes));
     const llvm::Align b_align(static_cast<uint64_t>(bit_width(b_type)) / 8);
     const llvm::Align a_align(static_cast<uint64_t>(bit_width(a_type)) / 8);
-    emit_for(builder_, emitter_.index(0), emitter_.dim(p_.form.k.extent), emitter_.index(1), "k",
-             [&](llvm::Value* k) {
-               std::vector<llvm::Value*> columns;
-               llvm::Value* b_offset = builder_.CreateMul(k, emitter_.index(kPanel));
-               for (int j = 0; j < panels_; ++j) {
-                 for (int v = 0; v < p_.plan.vectors; ++v) {
-                   llvm::Value* offset = builder_.CreateAdd(b_offset, emitter_.index(v * p_.plan.lanes));
-                   llvm::Value* at = builder_.CreateGEP(emitter_.memory_type(b_type),
-                                                        panels[static_cast<size_t>(j)], offset);
-                   columns.push_back(widen(builder_.CreateAlignedLoad(b_vector, at, b_align), b_type));
-                 }
-               }
-               llvm::Value* a_offset = builder_.CreateMul(k, a_step);
-               for (int r = 0; r < rows_; ++r) {
-                 llvm::Value* at =
-                     builder_.CreateGEP(emitter_.memory_type(a_type), rows[static_cast<size_t>(r)], a_offset);
-                 llvm::Value* element =
-                     widen(builder_.CreateAlignedLoad(emitter_.memory_type(a_type), at, a_align), a_type);
-                 llvm::Value* splat =
-                     builder_.CreateVectorSplat(static_cast<unsigned>(p_.plan.lanes), element);
-                 for (int v = 0; v < panels_ * p_.plan.vectors; ++v) {
-                   llvm::AllocaInst* slot = accumulator(r, v);
-                   llvm::Value* sum = builder_.CreateLoad(type_, slot);
-                   builder_.CreateStore(multiply_add(splat, columns[static_cast<size_t>(v)], sum), slot);
-                 }
-               }
-             });
+    emit_for(
+        builder_, emitter_.index(0), emitter_.dim(p_.form.k.extent), emitter_.index(1), "k",
+        [&](llvm::Value* k) {
+          std::vector<llvm::Value*> columns;
+          llvm::Value* b_offset = builder_.CreateMul(k, emitter_.index(kPanel));
+          for (int j = 0; j < panels_; ++j) {
+            for (int v = 0; v < p_.plan.vectors; ++v) {
+              llvm::Value* offset = builder_.CreateAdd(b_offset, emitter_.index(v * p_.plan.lanes));
+              llvm::Value* at =
+                  builder_.CreateGEP(emitter_.memory_type(b_type), panels[static_cast<size_t>(j)], offset);
+              columns.push_back(
+                  widen(emitter_, builder_.CreateAlignedLoad(b_vector, at, b_align), b_type, type));
+            }
+          }
+          llvm::Value* a_offset = builder_.CreateMul(k, a_step);
+          for (int r = 0; r < rows_; ++r) {
+            llvm::Value* at =
+                builder_.CreateGEP(emitter_.memory_type(a_type), rows[static_cast<size_t>(r)], a_offset);
+            llvm::Value* element =
+                widen(emitter_, builder_.CreateAlignedLoad(emitter_.memory_type(a_type), at, a_align), a_type,
+                      type);
+            llvm::Value* splat = builder_.CreateVectorSplat(static_cast<unsigned>(p_.plan.lanes), element);
+            for (int v = 0; v < panels_ * p_.plan.vectors; ++v) {
+              llvm::AllocaInst* slot = accumulator(r, v);
+              llvm::Value* sum = builder_.CreateLoad(type_, slot);
+              builder_.CreateStore(multiply_add(emitter_, splat, columns[static_cast<size_t>(v)], sum), slot);
+            }
+          }
+        });
   }
 
   Dim stride_of_k(const ir::Operand& operand) const {
@@ -218,20 +203,14 @@ class TileEmitter {
         emitter_.lanes = {p_.form.n.var, p_.plan.lanes,
                           builder_.CreateAdd(column, emitter_.index(v * p_.plan.lanes)), nullptr};
         if (left)
-          emitter_.lanes.mask = lanes_below(builder_.CreateSub(left, emitter_.index(v * p_.plan.lanes)));
+          emitter_.lanes.mask = lanes_below(
+              emitter_, builder_.CreateSub(left, emitter_.index(v * p_.plan.lanes)), p_.plan.lanes);
         emitter_.vars[c.accumulator] =
             builder_.CreateLoad(type_, accumulator(r, panel * p_.plan.vectors + v));
         emitter_.store(c.out, c.out_index, emitter_.emit_vector(c.epilogue));
         emitter_.lanes = {};
       }
     }
-  }
-
-  llvm::Value* lanes_below(llvm::Value* count) {
-    const auto lanes = static_cast<unsigned>(p_.plan.lanes);
-    llvm::Type* i32 = builder_.getInt32Ty();
-    llvm::Value* step = builder_.CreateStepVector(llvm::FixedVectorType::get(i32, lanes));
-    return builder_.CreateICmpSLT(step, builder_.CreateVectorSplat(lanes, builder_.CreateTrunc(count, i32)));
   }
 
   const TileProblem& p_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "passes/schedule/contraction_loops.h"
+#include "passes/schedule/depthwise_form.h"
 #include "passes/schedule/gemm_form.h"
 #include "passes/schedule/loop_nest.h"
 #include "passes/schedule/pack.h"
@@ -59,19 +60,22 @@ void schedule_contraction(ir::Program& program, ir::Region& region, size_t& at, 
     }
   } else {
     collapse_axes(program, c);
-    std::optional<GemmForm> form = gemm_form(program, c);
-    if (form && runs_as_gemm(program, c, *form)) {
-      if (std::optional<ir::Kernel> pack = pack_operand(program, c, *form)) {
-        pack->origin = kernel.origin;
-        region.steps.insert(region.steps.begin() + static_cast<std::ptrdiff_t>(at),
-                            ir::Step{ir::KernelStep{*pack}});
-        schedule_loop_nest(
-            program, std::get<ir::LoopNest>(std::get<ir::KernelStep>(region.steps[at].node).kernel.body),
-            program);
-        ++at;
-      }
-      return;
+    std::optional<ir::Kernel> pack;
+    if (std::optional<DepthwiseForm> depthwise = depthwise_form(program, c)) {
+      pack = schedule_depthwise(program, c, *depthwise);
+    } else if (std::optional<GemmForm> form = gemm_form(program, c);
+               form && runs_as_gemm(program, c, *form)) {
+      pack = pack_operand(program, c, *form);
     }
+    const bool is_scheduled = c.schedule.algorithm != ir::Algorithm::kNaive;
+    if (pack) {
+      pack->origin = kernel.origin;
+      schedule_loop_nest(program, std::get<ir::LoopNest>(pack->body), program);
+      region.steps.insert(region.steps.begin() + static_cast<std::ptrdiff_t>(at),
+                          ir::Step{ir::KernelStep{std::move(*pack)}});
+      ++at;
+    }
+    if (is_scheduled) return;
   }
   ir::LoopNest nest = contraction_to_loops(program, c);
   kernel.body = std::move(nest);

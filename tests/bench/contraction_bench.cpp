@@ -100,6 +100,36 @@ Problem convolution(int64_t size, int64_t in, int64_t out, int64_t window, int64
   return problem;
 }
 
+Problem depthwise(int64_t size, int64_t channels, int64_t window, int64_t stride) {
+  Problem problem;
+  ir::Program& p = problem.program;
+  const int64_t pad = window / 2, result = (size + 2 * pad - window) / stride + 1;
+  ir::VarId v[7];
+  for (ir::VarId& id : v) id = p.fresh_var();
+  const ir::Expr channel = ir::var(v[0]), oh = ir::var(v[1]), ow = ir::var(v[2]), kh = ir::var(v[5]),
+                 kw = ir::var(v[6]);
+  ir::Contraction c;
+  c.axes = {{v[0], channels, ir::AxisRole::kBatch},
+            {v[1], result, ir::AxisRole::kM},
+            {v[2], result, ir::AxisRole::kM},
+            {v[3], 1, ir::AxisRole::kN},
+            {v[4], 1, ir::AxisRole::kK},
+            {v[5], window, ir::AxisRole::kWindow},
+            {v[6], window, ir::AxisRole::kWindow}};
+  auto at = [&](const ir::Expr& o, const ir::Expr& w) {
+    return o * ir::integer(stride) + w - ir::integer(pad);
+  };
+  c.a = {add(p, {1, channels, size, size}, {0, 2, 3, 1}),
+         {ir::integer(0), channel + ir::var(v[4]), at(oh, kh), at(ow, kw)},
+         pad > 0};
+  c.b = {add_constant(p, random_tensor({channels, 1, window, window}, 2)),
+         {channel + ir::var(v[3]), ir::var(v[4]), kh, kw}};
+  c.out = add(p, {1, channels, result, result}, {0, 2, 3, 1});
+  c.out_index = {ir::integer(0), channel + ir::var(v[3]), oh, ow};
+  add_contraction(problem, std::move(c));
+  return problem;
+}
+
 void take(llvm::Error error) {
   if (error) fail(ErrorKind::kInternal, "{}", llvm::toString(std::move(error)));
 }
@@ -170,5 +200,20 @@ int main(int argc, char** argv) {
                                                                                   {224, 3, 64, 7, 2}}) {
     bench(fmt::format("conv {}x{} {}->{} s{}", size, window, in, out, stride),
           convolution(size, in, out, window, stride));
+  }
+  for (auto [size, channels, window, stride] : std::vector<std::array<int64_t, 4>>{{112, 32, 3, 1},
+                                                                                   {112, 96, 3, 2},
+                                                                                   {56, 144, 3, 1},
+                                                                                   {28, 192, 3, 1},
+                                                                                   {14, 384, 3, 1},
+                                                                                   {14, 576, 3, 2},
+                                                                                   {7, 960, 3, 1},
+                                                                                   {28, 116, 3, 1},
+                                                                                   {56, 96, 7, 1},
+                                                                                   {14, 384, 7, 1},
+                                                                                   {28, 240, 5, 1},
+                                                                                   {28, 240, 5, 2}}) {
+    bench(fmt::format("depthwise {}x{} {} s{}", size, window, channels, stride),
+          depthwise(size, channels, window, stride));
   }
 }

@@ -96,12 +96,18 @@ TEST(MatrixProduct, PacksAnInputAtRunTime) {
 }
 
 struct Window {
-  int64_t size, in, out, window, stride, dilation, pad, groups;
+  int64_t size, in, out, window;
+  int64_t stride = 1, dilation = 1, pad = 0, groups = 1;
 };
 
-void check_convolution(const Window& w) {
+// relu(conv(x)) over a square, with its extent known or symbolic.
+void check_convolution(const Window& w, bool symbolic = false) {
   ir::Program p;
-  const int64_t result = (w.size + 2 * w.pad - w.dilation * (w.window - 1) - 1) / w.stride + 1;
+  const ir::Dim size = symbolic ? ir::Dim::symbol("size") : ir::Dim(w.size);
+  if (symbolic) p.symbols["size"] = {{}, true};
+  const ir::Dim result =
+      ir::floor_div(size + ir::Dim(2 * w.pad - w.dilation * (w.window - 1) - 1), ir::Dim(w.stride)) +
+      ir::Dim(1);
   const int64_t in = w.in / w.groups, out = w.out / w.groups;
   VarId v[8];
   for (VarId& id : v) id = p.fresh_var();
@@ -119,7 +125,7 @@ void check_convolution(const Window& w) {
             {v[5], in, AxisRole::kK},
             {v[6], w.window, AxisRole::kWindow},
             {v[7], w.window, AxisRole::kWindow}};
-  const ir::BufferId input = add(p, ir::BufferKind::kInput, {2, w.in, w.size, w.size}, 0);
+  const ir::BufferId input = add(p, ir::BufferKind::kInput, {2, w.in, size, size}, 0);
   const Tensor weights = test::random_floats({w.out, in, w.window, w.window}, 5);
   c.a = {input, {n, g * ir::integer(in) + ic, at(oh, kh), at(ow, kw)}, w.pad > 0};
   c.b = {add(p, ir::BufferKind::kConstant, {w.out, in, w.window, w.window}, -1, weights),
@@ -129,22 +135,37 @@ void check_convolution(const Window& w) {
   c.accumulator = p.fresh_var();
   c.epilogue = ir::max(ir::var(c.accumulator, DType::kFloat), ir::real(0));
   p.main.steps.push_back({ir::KernelStep{ir::Kernel{"conv", "", c}}});
-  expect_equal(p, {test::random_floats({2, w.in, w.size, w.size}, 6)}, {},
-               fmt::format("conv {} {}->{} {}x{} stride {} dilation {} pad {} groups {}", w.size, w.in, w.out,
-                           w.window, w.window, w.stride, w.dilation, w.pad, w.groups));
+  expect_equal(p, {test::random_floats({2, w.in, w.size, w.size}, 6)}, {{"size", w.size}},
+               fmt::format("conv {} {}->{} {}x{} stride {} dilation {} pad {} groups {} symbolic={}", w.size,
+                           w.in, w.out, w.window, w.window, w.stride, w.dilation, w.pad, w.groups, symbolic));
 }
 
 TEST(Convolution, MatchesTheInterpreter) {
-  for (const Window& window : std::vector<Window>{{7, 5, 19, 3, 1, 1, 1, 1},
-                                                  {8, 16, 32, 3, 2, 1, 1, 1},
-                                                  {9, 3, 8, 5, 2, 1, 2, 1},
-                                                  {6, 8, 24, 1, 1, 1, 0, 1},
-                                                  {10, 4, 6, 3, 1, 2, 2, 1},
-                                                  {7, 12, 12, 3, 1, 1, 1, 12},
-                                                  {8, 24, 24, 3, 2, 1, 1, 24},
+  for (const Window& window : std::vector<Window>{{7, 5, 19, 3, 1, 1, 1},
+                                                  {8, 16, 32, 3, 2, 1, 1},
+                                                  {9, 3, 8, 5, 2, 1, 2},
+                                                  {6, 8, 24, 1},
+                                                  {10, 4, 6, 3, 1, 2, 2},
                                                   {6, 8, 12, 3, 1, 1, 1, 2},
-                                                  {5, 6, 1, 3, 1, 1, 1, 1}}) {
+                                                  {5, 6, 1, 3, 1, 1, 1}}) {
     check_convolution(window);
+  }
+}
+
+TEST(DepthwiseConvolution, MatchesTheInterpreter) {
+  for (const Window& window : std::vector<Window>{{7, 12, 12, 3, 1, 1, 1, 12},
+                                                  {8, 24, 24, 3, 2, 1, 1, 24},
+                                                  {1, 16, 16, 3, 1, 1, 1, 16},
+                                                  {2, 33, 33, 3, 2, 1, 1, 33},
+                                                  {16, 32, 32, 5, 1, 1, 2, 32},
+                                                  {33, 17, 17, 5, 2, 1, 2, 17},
+                                                  {31, 5, 5, 7, 1, 1, 3, 5},
+                                                  {9, 48, 48, 1, 1, 1, 0, 48},
+                                                  {40, 8, 8, 3, 1, 1, 0, 8},
+                                                  {45, 16, 16, 3, 1, 4, 4, 16},
+                                                  {30, 16, 16, 5, 3, 2, 7, 16}}) {
+    check_convolution(window);
+    check_convolution(window, true);
   }
 }
 

@@ -8,6 +8,7 @@
 #include <limits>
 #include <random>
 
+#include "codegen/constant_pool.h"
 #include "codegen/emit_kernel.h"
 #include "codegen/optimize.h"
 #include "runtime/error.h"
@@ -69,7 +70,7 @@ class Runner {
         source = &inputs.at(static_cast<size_t>(buffer.border_index));
       if (buffer.kind == ir::BufferKind::kConstant) source = &buffer.constant;
       if (source) {
-        std::memcpy(memory.data(), source->data(), memory.size());
+        codegen::copy_in_order(*source, buffer.order, memory.data());
         memory.make_read_only();
       }
       memory_.emplace(static_cast<ir::BufferId>(i), std::move(memory));

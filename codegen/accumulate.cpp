@@ -1,0 +1,34 @@
+#include "codegen/accumulate.h"
+
+#include <llvm/IR/Intrinsics.h>
+
+namespace dlc::codegen {
+
+llvm::Value* widen(KernelEmitter& emitter, llvm::Value* value, DType from, DType to) {
+  if (from == to) return value;
+  llvm::Type* type = emitter.scalar_type(to);
+  if (auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(value->getType())) {
+    type = llvm::FixedVectorType::get(type, vector->getNumElements());
+  }
+  if (is_float(from)) return emitter.builder.CreateFPExt(value, type);
+  return is_signed(from) ? emitter.builder.CreateSExt(value, type) : emitter.builder.CreateZExt(value, type);
+}
+
+llvm::Value* multiply_add(KernelEmitter& emitter, llvm::Value* a, llvm::Value* b, llvm::Value* sum) {
+  llvm::IRBuilder<>& builder = emitter.builder;
+  if (!sum->getType()->isFPOrFPVectorTy()) return builder.CreateAdd(builder.CreateMul(a, b), sum);
+  if (emitter.target.has_fma) {
+    return builder.CreateIntrinsic(llvm::Intrinsic::fma, {sum->getType()}, {a, b, sum});
+  }
+  return builder.CreateFAdd(builder.CreateFMul(a, b), sum);
+}
+
+llvm::Value* lanes_below(KernelEmitter& emitter, llvm::Value* count, int width) {
+  llvm::IRBuilder<>& builder = emitter.builder;
+  const auto lanes = static_cast<unsigned>(width);
+  llvm::Type* i32 = builder.getInt32Ty();
+  llvm::Value* step = builder.CreateStepVector(llvm::FixedVectorType::get(i32, lanes));
+  return builder.CreateICmpSLT(step, builder.CreateVectorSplat(lanes, builder.CreateTrunc(count, i32)));
+}
+
+}  // namespace dlc::codegen
