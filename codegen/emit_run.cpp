@@ -237,11 +237,16 @@ void RunEmitter::call_kernel(const ir::Kernel& kernel) {
 
 void RunEmitter::count_kernel(const ir::Kernel& kernel) {
   RunLayout::KernelRow row{kernel.name, kernel.origin};
+  Dim flops = 0;
   if (auto* contraction = std::get_if<ir::Contraction>(&kernel.body)) {
-    Dim flops = 2;
+    flops = 2;
     for (const ir::ContractionAxis& axis : contraction->axes) flops *= axis.extent;
-    if (!table_.is_late(flops)) row.flops_slot = dims_table_.estimate(flops);
+  } else if (auto* attention = std::get_if<ir::Attention>(&kernel.body)) {
+    flops = Dim(2) * attention->key.extent * (attention->depth.extent + attention->column.extent);
+    for (const ir::LoopAxis& axis : attention->batch) flops *= axis.extent;
+    for (const ir::LoopAxis& axis : attention->rows) flops *= axis.extent;
   }
+  if (flops != Dim(0) && !table_.is_late(flops)) row.flops_slot = dims_table_.estimate(flops);
   Dim bytes = 0;
   auto add_bytes = [&](BufferId id) {
     if (id != BufferId::kNone) bytes += passes::buffer_bytes(program_.buffer(id));

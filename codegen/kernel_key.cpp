@@ -24,6 +24,24 @@ class KeyWriter {
     block(nest.body);
   }
 
+  void attention(const ir::Attention& a) {
+    put("attention {} {}", static_cast<int>(a.guard), static_cast<int>(a.accumulator_type));
+    for (const std::vector<ir::LoopAxis>* axes : {&a.batch, &a.rows}) {
+      put(" axes");
+      for (const ir::LoopAxis& axis : *axes) loop_axis(axis);
+    }
+    for (const ir::LoopAxis& axis : {a.key, a.depth, a.column}) loop_axis(axis);
+    for (const ir::Element* element : {&a.q, &a.k, &a.v, &a.out}) access(element->buffer, element->index);
+    put(" product {}", variable(a.product));
+    expr(a.score);
+    put(" first");
+    if (a.first_key) expr(a.first_key);
+    put(" last");
+    if (a.last_key) expr(a.last_key);
+    put(" result {}", variable(a.result));
+    expr(a.epilogue);
+  }
+
   void contraction(const ir::Contraction& c) {
     put("contraction {} {} {}", static_cast<int>(c.schedule.algorithm), c.schedule.panel,
         static_cast<int>(c.accumulator_type));
@@ -45,6 +63,8 @@ class KeyWriter {
   void put(fmt::format_string<Args...> format, Args&&... args) {
     fmt::format_to(std::back_inserter(text_), format, std::forward<Args>(args)...);
   }
+
+  void loop_axis(const ir::LoopAxis& axis) { put(" {} {}", variable(axis.var), axis.extent.to_string()); }
 
   int variable(VarId id) {
     return variables_.try_emplace(id, static_cast<int>(variables_.size())).first->second;
@@ -157,6 +177,7 @@ KernelKey kernel_key(const ir::Program& program, const ir::Kernel& kernel) {
   KeyWriter writer(program);
   if (auto* nest = std::get_if<ir::LoopNest>(&kernel.body)) writer.nest(*nest);
   if (auto* contraction = std::get_if<ir::Contraction>(&kernel.body)) writer.contraction(*contraction);
+  if (auto* attention = std::get_if<ir::Attention>(&kernel.body)) writer.attention(*attention);
   return writer.take();
 }
 

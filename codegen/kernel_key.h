@@ -15,7 +15,7 @@ struct KernelKey {
   std::vector<ir::BufferId> buffers;
 };
 
-// Requires a LoopNest or Contraction whose buffers have strides.
+// Requires a LoopNest, Contraction or Attention whose buffers have strides.
 KernelKey kernel_key(const ir::Program& program, const ir::Kernel& kernel);
 
 }  // namespace dlc::codegen

@@ -134,6 +134,8 @@ void Importer::find_body(const ir::Node& placeholder, const Pending& pending, Bo
          schema.Name());
   }
   body.opsets = read_opsets(body.function->opset_import());
+  // A definition that leaves out a domain is written in the operators that the model imports.
+  body.opsets.insert(pending.opsets->begin(), pending.opsets->end());
 }
 
 void Importer::expand(ir::Node& placeholder, const Pending& pending) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ir/kernel/expand_attention.h"
 #include "passes/schedule/contraction_loops.h"
 #include "passes/schedule/depthwise_form.h"
 #include "passes/schedule/gemm_form.h"
@@ -82,8 +83,23 @@ void schedule_contraction(ir::Program& program, ir::Region& region, size_t& at, 
   schedule_loop_nest(program, std::get<ir::LoopNest>(kernel.body), program);
 }
 
+// An attention that has no kernel of its own becomes several kernels.
+void expand_attention_at(ir::Program& program, ir::Region& region, size_t at) {
+  const ir::Kernel kernel = std::move(std::get<ir::KernelStep>(region.steps[at].node).kernel);
+  const auto place = region.steps.begin() + static_cast<std::ptrdiff_t>(at);
+  std::vector<ir::Step> steps;
+  for (ir::Kernel& part : ir::expand_attention(kernel, program)) {
+    steps.push_back({ir::KernelStep{std::move(part)}});
+  }
+  region.steps.insert(region.steps.erase(place), steps.begin(), steps.end());
+}
+
 void schedule_region(ir::Program& program, ir::Region& region, const Options& options) {
   for (size_t i = 0; i < region.steps.size(); ++i) {
+    if (auto* step = std::get_if<ir::KernelStep>(&region.steps[i].node);
+        step && std::holds_alternative<ir::Attention>(step->kernel.body)) {
+      expand_attention_at(program, region, i);
+    }
     auto& node = region.steps[i].node;
     if (auto* step = std::get_if<ir::KernelStep>(&node)) {
       if (std::holds_alternative<Contraction>(step->kernel.body)) {

@@ -1,5 +1,6 @@
 #include "passes/evaluate.h"
 
+#include "ir/kernel/expand_attention.h"
 #include "ir/kernel/interpret.h"
 #include "ir/kernel/lower.h"
 #include "ir/op.h"
@@ -114,6 +115,7 @@ std::optional<std::vector<Tensor>> evaluate(const ir::Node& node, const Evaluate
   PassContext context{pass_options, counter};
   expand_composites(*graph, context);
   ir::Program program = ir::lower_to_kernels(*graph);
+  ir::expand_attentions(program);
   if (!is_cheap(program, options.max_operations)) return std::nullopt;
   std::vector<Tensor> present;
   try {

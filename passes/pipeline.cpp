@@ -3,8 +3,6 @@
 #include "ir/kernel/lower.h"
 #include "passes/choose_layouts.h"
 #include "passes/choose_schedules.h"
-#include "passes/expand_math.h"
-#include "passes/fusion/fuse_kernels.h"
 #include "passes/passes.h"
 
 namespace dlc::passes {
@@ -12,7 +10,6 @@ namespace dlc::passes {
 std::vector<Pass> pipeline(const Options& options) {
   const Pass expand{.name = "expand_composites", .run = expand_composites, .expands = true};
   const Pass lower{.name = "lower_to_kernels", .run = ir::lower_to_kernels};
-  const Pass schedule{.name = "choose_schedules", .run = choose_schedules, .schedules = true};
   if (options.reference) {
     return {
         {.name = "fold_constants", .run = fold_constants},
@@ -21,7 +18,7 @@ std::vector<Pass> pipeline(const Options& options) {
         {.name = "eliminate", .run = eliminate},
         lower,
         {.name = "choose_layouts", .run = choose_layouts},
-        schedule,
+        {.name = "choose_schedules", .run = choose_schedules},
     };
   }
   return {
@@ -39,12 +36,8 @@ std::vector<Pass> pipeline(const Options& options) {
       {.name = "fold_constants", .run = fold_constants},
       {.name = "eliminate", .run = eliminate},
       lower,
-      // Values between kernels lose their memory, then what is left gets a place and an order.
-      {.name = "fuse_kernels", .run = fuse_kernels},
-      {.name = "elide_copies", .run = elide_copies},
       {.name = "choose_layouts", .run = choose_layouts},
-      schedule,
-      {.name = "expand_math", .run = static_cast<ProgramPass>(expand_math)},
+      {.name = "choose_schedules", .run = choose_schedules},
   };
 }
 

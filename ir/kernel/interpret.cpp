@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "ir/kernel/element.h"
+#include "ir/kernel/expand_attention.h"
 #include "ir/kernel/expand_contraction.h"
 #include "ir/kernel/interpret_nest.h"
 
@@ -35,6 +36,7 @@ class Interpreter {
       : program_(program), options_(options) {
     // Elements lie in row-major order here, whatever the layout.
     for (Buffer& buffer : program_.buffers) buffer.order.clear();
+    expand_attentions(program_);
   }
 
   std::vector<Tensor> run(const std::vector<Tensor>& inputs);

@@ -74,6 +74,17 @@ void operand_exprs(OperandT& operand, const F& f) {
   if (operand.zero_point) f(operand.zero_point);
 }
 
+template <class AttentionT, class F>
+void attention_exprs(AttentionT& attention, const F& f) {
+  for (auto* element : {&attention.q, &attention.k, &attention.v, &attention.out}) {
+    for (auto& i : element->index) f(i);
+  }
+  f(attention.score);
+  if (attention.first_key) f(attention.first_key);
+  if (attention.last_key) f(attention.last_key);
+  f(attention.epilogue);
+}
+
 template <class KernelT, class F>
 void kernel_exprs(KernelT& kernel, const F& f) {
   if (auto* nest = std::get_if<LoopNest>(&kernel.body)) {
@@ -83,6 +94,8 @@ void kernel_exprs(KernelT& kernel, const F& f) {
     operand_exprs(contraction->b, f);
     for (auto& i : contraction->out_index) f(i);
     if (contraction->epilogue) f(contraction->epilogue);
+  } else if (auto* attention = std::get_if<Attention>(&kernel.body)) {
+    attention_exprs(*attention, f);
   } else {
     for (auto& p : std::get<Call>(kernel.body).params) f(p);
   }
@@ -99,6 +112,13 @@ void add_once(std::vector<BufferId>& ids, BufferId id) {
 }
 
 }  // namespace
+
+std::vector<LoopAxis> axes_of(const Attention& attention) {
+  std::vector<LoopAxis> axes = attention.batch;
+  axes.insert(axes.end(), attention.rows.begin(), attention.rows.end());
+  axes.insert(axes.end(), {attention.key, attention.depth, attention.column});
+  return axes;
+}
 
 void for_each_step(Region& region, const std::function<void(Step&)>& f) { walk_steps(region, f); }
 void for_each_step(const Region& region, const std::function<void(const Step&)>& f) { walk_steps(region, f); }
@@ -122,6 +142,10 @@ std::vector<BufferId> reads(const Kernel& kernel) {
   if (const auto* contraction = std::get_if<Contraction>(&kernel.body)) {
     add_once(result, contraction->a.buffer);
     add_once(result, contraction->b.buffer);
+  } else if (const auto* attention = std::get_if<Attention>(&kernel.body)) {
+    for (const Element* element : {&attention->q, &attention->k, &attention->v}) {
+      add_once(result, element->buffer);
+    }
   } else if (const auto* call = std::get_if<Call>(&kernel.body)) {
     for (BufferId id : call->inputs) add_once(result, id);
   }
@@ -142,6 +166,8 @@ std::vector<BufferId> writes(const Kernel& kernel) {
   std::vector<BufferId> result;
   if (const auto* contraction = std::get_if<Contraction>(&kernel.body)) {
     add_once(result, contraction->out);
+  } else if (const auto* attention = std::get_if<Attention>(&kernel.body)) {
+    add_once(result, attention->out.buffer);
   } else if (const auto* call = std::get_if<Call>(&kernel.body)) {
     for (BufferId id : call->outputs) add_once(result, id);
   } else {

@@ -173,6 +173,57 @@ struct Contraction {
   ContractionSchedule schedule = {};
 };
 
+// ---- Attention
+// ------------------------------------------------------------------------------------------------
+
+struct LoopAxis {
+  VarId var;
+  Dim extent;
+};
+struct Element {
+  BufferId buffer = BufferId::kNone;
+  std::vector<Expr> index = {};
+};
+
+// What a row gives that has no key to attend to, or scores that are no numbers.
+enum class RowGuard : uint8_t {
+  kNone,       // NaN for both, as the softmax of such a row
+  kNoKeys,     // zeros for a row all of whose scores are -infinity (or that has no keys)
+  kNotANumber  // zeros for both
+};
+
+// For every element of the batch and rows axes:
+//
+//   product[key] = sum over depth of q * k, in accumulator_type
+//   weight       = softmax over the keys of score(product[key])
+//   result       = sum over the keys of weight[key] * v, for every column
+//
+// and out[...] = epilogue(result). `score` is an expression of `product`, of the batch, rows and key
+// variables and of loads; keys outside of [first_key, last_key) count as -infinity. Q, K, V and the output
+// are affine in the axes' variables; K and V do not depend on the rows axes.
+struct Attention {
+  std::vector<LoopAxis> batch;
+  std::vector<LoopAxis> rows;
+  LoopAxis key;
+  LoopAxis depth;
+  LoopAxis column;
+  Element q;
+  Element k;
+  Element v;
+  DType accumulator_type = DType::kFloat;
+  VarId product = VarId::kNone;
+  Expr score;
+  Expr first_key = {};  // of the batch and rows variables, int64; empty: 0
+  Expr last_key = {};   // likewise; empty: all keys
+  RowGuard guard = RowGuard::kNone;
+  VarId result = VarId::kNone;
+  Expr epilogue;
+  Element out;
+};
+
+// All axes: batch, rows, key, depth, column.
+std::vector<LoopAxis> axes_of(const Attention& attention);
+
 // ---- Calls of runtime kernels
 // -------------------------------------------------------------------------------
 
@@ -195,7 +246,7 @@ struct Call {
 struct Kernel {
   std::string name;    // "conv2d+relu": operators that it holds, for profiles
   std::string origin;  // the graph node(s), for messages
-  std::variant<LoopNest, Contraction, Call> body;
+  std::variant<LoopNest, Contraction, Attention, Call> body;
 };
 
 // ---- Control flow

@@ -230,6 +230,8 @@ VarRanges ranges_of(const Kernel& kernel) {
     add_ranges(nest->body, ranges);
   } else if (const auto* contraction = std::get_if<Contraction>(&kernel.body)) {
     for (const ContractionAxis& axis : contraction->axes) ranges[axis.var] = {Dim(0), axis.extent - 1};
+  } else if (const auto* attention = std::get_if<Attention>(&kernel.body)) {
+    for (const LoopAxis& axis : axes_of(*attention)) ranges[axis.var] = {Dim(0), axis.extent - 1};
   }
   return ranges;
 }

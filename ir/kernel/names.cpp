@@ -84,6 +84,8 @@ constexpr Named<Algorithm> kAlgorithms[] = {{Algorithm::kNaive, "naive"},
                                             {Algorithm::kGemm, "gemm"},
                                             {Algorithm::kWinograd, "winograd"},
                                             {Algorithm::kDepthwise, "depthwise"}};
+constexpr Named<RowGuard> kRowGuards[] = {
+    {RowGuard::kNone, "none"}, {RowGuard::kNoKeys, "no_keys"}, {RowGuard::kNotANumber, "not_a_number"}};
 
 }  // namespace
 
@@ -94,6 +96,7 @@ std::span<const Named<LoopKind>> loop_kind_names() { return kLoopKinds; }
 std::span<const Named<Combiner>> combiner_names() { return kCombiners; }
 std::span<const Named<AxisRole>> axis_role_names() { return kAxisRoles; }
 std::span<const Named<Algorithm>> algorithm_names() { return kAlgorithms; }
+std::span<const Named<RowGuard>> row_guard_names() { return kRowGuards; }
 
 bool is_comparison(ExprOp op) { return op >= ExprOp::kEq && op <= ExprOp::kGe; }
 

@@ -23,6 +23,7 @@ std::span<const Named<LoopKind>> loop_kind_names();
 std::span<const Named<Combiner>> combiner_names();
 std::span<const Named<AxisRole>> axis_role_names();
 std::span<const Named<Algorithm>> algorithm_names();
+std::span<const Named<RowGuard>> row_guard_names();
 
 template <class T>
 std::string_view name_in(std::span<const Named<T>> names, T value) {

@@ -32,6 +32,9 @@ class ProgramReader {
   Contraction contraction();
   Operand operand();
   ContractionSchedule schedule();
+  Attention attention();
+  LoopAxis axis();
+  Element element();
   Call call();
   BindStep bind();
 
@@ -160,7 +163,8 @@ Region ProgramReader::region() {
 
 Step ProgramReader::step() {
   const std::string_view form = reader_.name("a step");
-  if (form == "kernel" || form == "contraction" || form == "call") return {KernelStep{kernel(form)}};
+  if (form == "kernel" || form == "contraction" || form == "attention" || form == "call")
+    return {KernelStep{kernel(form)}};
   if (form == "bind") return {bind()};
   if (form == "set") {
     SetStep result{.symbol = reader_.symbol(), .value = {}};
@@ -215,6 +219,7 @@ Kernel ProgramReader::kernel(std::string_view form) {
   Kernel result{.name = reader_.string(), .origin = reader_.string(), .body = {}};
   if (form == "kernel") result.body = LoopNest{block()};
   if (form == "contraction") result.body = contraction();
+  if (form == "attention") result.body = attention();
   if (form == "call") result.body = call();
   return result;
 }
@@ -317,6 +322,59 @@ Contraction ProgramReader::contraction() {
   if (!reader_.accept("none")) result.epilogue = exprs_.expression();
   if (reader_.accept("schedule")) result.schedule = schedule();
   reader_.expect("}");
+  return result;
+}
+
+LoopAxis ProgramReader::axis() {
+  const VarId var = exprs_.variable();
+  exprs_.declare(var, DType::kInt64);
+  reader_.expect("in");
+  return {.var = var, .extent = reader_.dim()};
+}
+
+Element ProgramReader::element() {
+  const BufferId buffer = exprs_.buffer();
+  return {.buffer = buffer, .index = exprs_.index()};
+}
+
+Attention ProgramReader::attention() {
+  Attention result;
+  auto named = [&](std::string_view name, std::string_view separator = "") {
+    reader_.expect(name);
+    if (!separator.empty()) reader_.expect(separator);
+  };
+  named("{");
+  while (reader_.accept("batch")) result.batch.push_back(axis());
+  while (reader_.accept("row")) result.rows.push_back(axis());
+  named("key");
+  result.key = axis();
+  named("depth");
+  result.depth = axis();
+  named("column");
+  result.column = axis();
+  named("q", "=");
+  result.q = element();
+  named("k", "=");
+  result.k = element();
+  named("v", "=");
+  result.v = element();
+  named("product");
+  result.accumulator_type = exprs_.type();
+  result.product = exprs_.variable();
+  exprs_.declare(result.product, result.accumulator_type);
+  named("score");
+  result.score = exprs_.expression();
+  if (reader_.accept("first")) result.first_key = exprs_.expression();
+  if (reader_.accept("last")) result.last_key = exprs_.expression();
+  named("guard");
+  result.guard = one_of(row_guard_names(), "a guard");
+  named("result");
+  result.result = exprs_.variable();
+  exprs_.declare(result.result, result.accumulator_type);
+  result.out = element();
+  named("=");
+  result.epilogue = exprs_.expression();
+  named("}");
   return result;
 }
 

@@ -34,6 +34,7 @@ class Printer {
   void print(const Stmt& stmt);
   void print(const Kernel& kernel);
   void print(const Contraction& contraction);
+  void print(const Attention& attention);
   void print(const Region& region) {
     for (const Step& step : region.steps) print(step);
   }
@@ -93,6 +94,28 @@ void Printer::print(const Contraction& contraction) {
   line(schedule_text(contraction.schedule));
 }
 
+void Printer::print(const Attention& attention) {
+  auto axis = [&](std::string_view role, const LoopAxis& axis) {
+    line(fmt::format("{} {} in {}", role, var_text(axis.var), dim_text(axis.extent)));
+  };
+  for (const LoopAxis& batch : attention.batch) axis("batch", batch);
+  for (const LoopAxis& row : attention.rows) axis("row", row);
+  axis("key", attention.key);
+  axis("depth", attention.depth);
+  axis("column", attention.column);
+  line("q = " + index_text(attention.q.buffer, attention.q.index));
+  line("k = " + index_text(attention.k.buffer, attention.k.index));
+  line("v = " + index_text(attention.v.buffer, attention.v.index));
+  line(fmt::format("product {} {}", dlc::name(attention.accumulator_type), var_text(attention.product)));
+  line("score " + to_string(attention.score));
+  if (attention.first_key) line("first " + to_string(attention.first_key));
+  if (attention.last_key) line("last " + to_string(attention.last_key));
+  line(fmt::format("guard {}", name_in(row_guard_names(), attention.guard)));
+  line("result " + var_text(attention.result));
+  line(fmt::format("{} = {}", index_text(attention.out.buffer, attention.out.index),
+                   to_string(attention.epilogue)));
+}
+
 template <class List, class F>
 std::string joined(const List& list, const F& text_of) {
   std::vector<std::string> texts;
@@ -123,6 +146,8 @@ void Printer::print(const Kernel& kernel) {
     nested("kernel " + names + " {", [&] { print(nest->body); });
   } else if (const auto* contraction = std::get_if<Contraction>(&kernel.body)) {
     nested("contraction " + names + " {", [&] { print(*contraction); });
+  } else if (const auto* attention = std::get_if<Attention>(&kernel.body)) {
+    nested("attention " + names + " {", [&] { print(*attention); });
   } else {
     line("call " + names + " " + call_text(std::get<Call>(kernel.body)));
   }

@@ -24,6 +24,23 @@
 //     %5[v0] = max(v2, 0.0)
 //     schedule gemm panel 16 packed winograd 4
 //   }
+//   attention "attention" "Attention 'a'" {
+//     batch v0 in {batch}
+//     row v1 in {queries}
+//     key v2 in {keys}
+//     depth v3 in 64
+//     column v4 in 64
+//     q = %0[v0, v1, v3]
+//     k = %1[v0, v2, v3]
+//     v = %2[v0, v2, v4]
+//     product f32 v5
+//     score v5 * 0.125 + %3[v1, v2]
+//     first max(v1 - 8, 0)                         "first" and "last" may be absent
+//     last v1 + 1
+//     guard no_keys
+//     result v6
+//     %4[v0, v1, v4] = v6
+//   }
 //   call "topk" "TopK 't'" dlc_topk(%0, none) -> (%1) params(3, {batch}) binds(0.1 n)
 //   bind n = %6[0] in 0..10 "what"
 //   set n = {2*m}

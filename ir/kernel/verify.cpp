@@ -4,6 +4,7 @@
 
 #include "ir/kernel/expand_contraction.h"
 #include "ir/kernel/print.h"
+#include "ir/kernel/verify_attention.h"
 #include "ir/kernel/verify_expr.h"
 #include "runtime/error.h"
 
@@ -116,17 +117,14 @@ bool may_appear(AxisRole role, bool in_a, bool in_b, bool in_out) {
   return in_a;
 }
 
-// A packed operand is indexed by panel and column.
-void verify_place(const Contraction& contraction, const std::vector<Expr>& index, std::string_view place,
-                  bool packed = false) {
+void verify_place(const Contraction& contraction, const std::vector<Expr>& index, std::string_view place) {
   const bool a = place == "a", b = place == "b", out = !a && !b;
   for (const ContractionAxis& axis : contraction.axes) {
     for (const Expr& i : index) {
       if (!uses_var(i, axis.var)) continue;
       if (!may_appear(axis.role, a, b, out))
         wrong("axis {} appears in {}, which its role forbids", var_text(axis.var), place);
-      if (!packed && !affine_in(i, axis.var))
-        wrong("{} is not affine in {}", to_string(i), var_text(axis.var));
+      if (!affine_in(i, axis.var)) wrong("{} is not affine in {}", to_string(i), var_text(axis.var));
     }
   }
 }
@@ -134,7 +132,7 @@ void verify_place(const Contraction& contraction, const std::vector<Expr>& index
 void verify_operand(const Operand& operand, const Contraction& contraction, std::string_view place,
                     ExprVerifier& exprs) {
   exprs.index(operand.buffer, operand.index, operand.padded);
-  verify_place(contraction, operand.index, place, place == "b" && contraction.schedule.b_packed);
+  verify_place(contraction, operand.index, place);
   if (!operand.zero_point) return;
   exprs.expression(operand.zero_point, false);
   if (!is_integer(operand.zero_point.type())) wrong("a zero point of {} is no integer", place);
@@ -227,6 +225,8 @@ class ProgramVerifier {
       for (BufferId id : written) exprs.buffer(id);
     } else if (const auto* contraction = std::get_if<Contraction>(&kernel.body)) {
       verify_contraction(*contraction, program_, exprs);
+    } else if (const auto* attention = std::get_if<Attention>(&kernel.body)) {
+      verify_attention(*attention, program_, exprs);
     } else {
       exprs.block(std::get<LoopNest>(kernel.body).body, LoopKind::kParallel, false);
     }

@@ -17,7 +17,8 @@ class ExprVerifier {
 
   void declare(VarId var, DType type);
   void forget(VarId var) { scope_.erase(var); }
-  DType type_of(VarId var) const;  // Error if it is not in scope
+  void restore(VarId axis) { scope_[axis] = DType::kInt64; }  // an axis that was forgotten
+  DType type_of(VarId var) const;                             // Error if it is not in scope
   VarRanges& ranges() { return ranges_; }
 
   // `guarded`: under a condition, where an index out of bounds may never be evaluated.

@@ -22,6 +22,9 @@ symbol `odd name` most {2*n + 1}
 %8 = temp i64[floordiv(n, 2), 3] "indices \"quoted\""
 %9 = constant bool[2] {true, false} "b"
 %10 = constant f16[2] {0.25, inf} "half"
+%11 = temp f32[n, 4, 8] "q"
+%12 = input f32[n, 5, 8] at 1 "kv"
+%13 = output f32[n, 4, 3] at 1 "z"
 kernel "relu" "Relu 'r1'" {
   parallel v0 in 0..{n} {
     for v1 in 0..4 {
@@ -45,6 +48,37 @@ contraction "matmul" "MatMul 'm'" {
   %1[v3, v4] = f32(v6) + neg(%3[v3, 0])
   schedule gemm panel 8 packed winograd 4
 }
+attention "attention" "Attention 'a'" {
+  batch v7 in {n}
+  row v8 in 4
+  row v9 in 1
+  key v10 in 5
+  depth v11 in 8
+  column v12 in 3
+  q = %11[v7, v8, v11]
+  k = %12[v7, v10, v11]
+  v = %12[v7, v10, v12]
+  product f32 v13
+  score v13 * 0.125 + %2[0]
+  first v8 - 2
+  last v8 + 1
+  guard no_keys
+  result v14
+  %13[v7, v8, v12] = v14
+}
+attention "all keys" "" {
+  key v15 in 5
+  depth v16 in 8
+  column v17 in 8
+  q = %11[0, 0, v16]
+  k = %12[0, v15, v16]
+  v = %12[0, v15, v17]
+  product f32 v18
+  score v18
+  guard not_a_number
+  result v19
+  %11[0, 0, v17] = v19
+}
 call "topk" "TopK 't'" dlc_topk(%0, none) -> (%3, none) params(3, {n} + 1) binds(0.1 m)
 bind k = %8[0, 1] in -1..10 "Reshape 'x'"
 set j = {n + 1}
@@ -66,7 +100,7 @@ TEST(KernelText, RoundTrips) {
   const Program program = parse_program(kEverything);
   EXPECT_EQ(to_text(program), kEverything);
   EXPECT_EQ(to_text(parse_program(to_text(program))), kEverything);
-  EXPECT_EQ(program.next_var, 7);
+  EXPECT_EQ(program.next_var, 20);
 }
 
 TEST(KernelText, KeepsTheShapeOfTrees) {
