@@ -5,7 +5,10 @@
 namespace dlc::ir {
 
 void register_image(OpRegistry& registry) {
-  for (OpDef& op : resize_records()) registry.add(std::move(op));
+  for (auto records : {resize_records, grid_sample_records, region_records, deform_conv_records}) {
+    for (OpDef& op : records()) registry.add(std::move(op));
+  }
+  registry.add(col2im_record());
 }
 
 }  // namespace dlc::ir

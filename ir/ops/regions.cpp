@@ -1,0 +1,343 @@
+// RoiAlign and MaxRoiPool: regions of an image made tensors of one size. NonMaxSuppression: a choice of
+// regions.
+#include "ir/ops/image.h"
+#include "ir/ops/infer_util.h"
+#include "ir/ops/runtime_dims.h"
+#include "ir/ops/sampling.h"
+
+namespace dlc::ir {
+namespace {
+
+// Output elements [region, channel, row, column]; a kernel's loops go over regions, rows and columns.
+struct Bins {
+  std::vector<VarId> vars;
+  Shape shape;
+  Expr region, row, column;
+};
+
+Bins bins_of(LowerContext& context) {
+  const Shape& shape = context.output_shape();
+  Bins bins{.vars = {}, .shape = {shape[0], shape[2], shape[3]}, .region = {}, .row = {}, .column = {}};
+  bins.vars = loop_vars(context, bins.shape);
+  Index index = index_of(bins.vars);
+  bins.region = index[0];
+  bins.row = index[1];
+  bins.column = index[2];
+  return bins;
+}
+
+// Emits the loops: over the bins `body`, inside of it over channels what `pool` makes of one.
+void finish(LowerContext& context, const Bins& bins, PlaceBody& body,
+            const std::function<Block(const Expr& channel)>& pool) {
+  const Dim& count = context.output_shape()[1];
+  std::vector<VarId> vars = loop_vars(context, {count});
+  Block all = body.take();
+  append(all, serial_nest(vars, {count}, pool(index_of(vars)[0])));
+  context.loop_nest(nest(bins.vars, bins.shape, bins.shape.size(), std::move(all)));
+}
+
+void check_batch_indices(LowerContext& context, const std::function<Expr(const Expr& region)>& batch) {
+  const Dim& batches = context.input_shape(0)[0];
+  check_all(
+      context, {context.output_shape()[0]}, [&](const Index& i) { return is_inside(batch(i[0]), batches); },
+      fmt::format("batch indices outside [0, {})", batches.to_string()));
+}
+
+// ---- RoiAlign ---------------------------------------------------------------------------------------------
+
+bool is_half_pixel(const Node& node) {
+  return node.attribute<std::string>("coordinate_transformation_mode", "half_pixel") == "half_pixel";
+}
+bool takes_maximum(const Node& node) { return node.attribute<std::string>("mode", "avg") == "max"; }
+
+void infer_roi_align(InferContext& context) {
+  const Node& node = context.node();
+  require_type(context, 0, TypeClass::kFloat);
+  require_rank(context, 0, 4);
+  require_rank(context, 1, 2);
+  require_rank(context, 2, 1);
+  require_equal_extents(context, context.shape(1)[1], 4, "numbers of a region");
+  require_equal_extents(context, context.shape(1)[0], context.shape(2)[0], "number of regions");
+  std::string mode = node.attribute<std::string>("mode", "avg");
+  if (mode != "avg" && mode != "max") context.fail("attribute 'mode': expected avg or max, found '{}'", mode);
+  std::string transformation = node.attribute<std::string>("coordinate_transformation_mode", "half_pixel");
+  if (transformation != "half_pixel" && transformation != "output_half_pixel") {
+    context.fail(
+        "attribute 'coordinate_transformation_mode': expected half_pixel or output_half_pixel, "
+        "found '{}'",
+        transformation);
+  }
+  Shape shape = {context.shape(1)[0], context.shape(0)[1]};
+  for (const char* name : {"output_height", "output_width"}) {
+    int64_t extent = node.attribute<int64_t>(name, 1);
+    if (extent < 1) context.fail("attribute '{}': expected a positive number, found {}", name, extent);
+    shape.emplace_back(extent);
+  }
+  int64_t ratio = node.attribute<int64_t>("sampling_ratio", 0);
+  if (ratio < 0) context.fail("attribute 'sampling_ratio': expected 0 or more, found {}", ratio);
+  context.set_output(0, Type(context.dtype(0), std::move(shape)));
+}
+
+// The samples of a bin along one axis.
+struct SampledAxis {
+  Dim extent = {};  // of the image
+  Expr start;       // of the bin
+  Expr step;        // between samples
+  Expr count;
+  Expr first, last;  // the samples [first, last) hold all that may lie in the image
+};
+
+class RoiAlignKernel {
+ public:
+  explicit RoiAlignKernel(LowerContext& context)
+      : context_(context),
+        type_(compute_type(context.input_type(0).dtype)),
+        maximum_(takes_maximum(context.node())),
+        bins_(bins_of(context)),
+        body_(context) {}
+
+  void run() {
+    const Shape& image = context_.input_shape(0);
+    check_equal(context_, context_.input_shape(1)[1], 4, "numbers of a region");
+    check_equal(context_, context_.input_shape(1)[0], context_.input_shape(2)[0], "number of regions");
+    check_image(context_, {image[2], image[3]}, context_.output_shape());
+    auto batch_of = [&](const Expr& region) { return cast(context_.at_input(2, {region}), DType::kInt64); };
+    check_batch_indices(context_, batch_of);
+    Expr batch = body_.define(batch_of(bins_.region));
+    SampledAxis y = sampled(1, image[2], bins_.row, context_.output_shape()[2]);
+    SampledAxis x = sampled(0, image[3], bins_.column, context_.output_shape()[3]);
+    finish(context_, bins_, body_, [&](const Expr& channel) { return pool(batch, channel, y, x); });
+  }
+
+ private:
+  Expr number(double value) const { return constant(type_, value); }
+  Expr corner(int64_t i) const {
+    double scale = context_.node().attribute<double>("spatial_scale", 1);
+    Expr scaled = widen(context_.at_input(1, {bins_.region, integer(i)})) * number(scale);
+    return is_half_pixel(context_.node()) ? scaled - number(0.5) : scaled;
+  }
+
+  // `i` is the position of the axis in a region: 0 for x, 1 for y.
+  SampledAxis sampled(int64_t i, const Dim& extent, const Expr& bin, const Dim& bins) {
+    Expr start = body_.define(corner(i));
+    Expr length = corner(i + 2) - start;
+    // Malformed regions have an extent of one.
+    if (!is_half_pixel(context_.node())) length = max(length, number(1));
+    Expr size = body_.define(length / extent_as(bins, type_));
+    int64_t ratio = context_.node().attribute<int64_t>("sampling_ratio", 0);
+    SampledAxis axis{.extent = extent, .start = {}, .step = {}, .count = {}, .first = {}, .last = {}};
+    axis.count = ratio > 0 ? integer(ratio)
+                           : body_.define(max(integer(0), cast(unary(ExprOp::kCeil, size), DType::kInt64)));
+    axis.step = body_.define(size / cast(max(axis.count, integer(1)), type_));
+    axis.start = body_.define(start + cast(bin, type_) * size);
+    bound(axis);
+    return axis;
+  }
+  Expr coordinate(const SampledAxis& axis, const Expr& sample) const {
+    return axis.start + (cast(sample, type_) + number(0.5)) * axis.step;
+  }
+  // Steps are at least half an element where there are more samples than elements, so that a region that is
+  // far larger than the image costs no more than the image.
+  void bound(SampledAxis& axis) {
+    Expr step = max(axis.step, number(1e-6));
+    auto sample_at = [&](const Expr& position) {
+      return cast(unary(ExprOp::kFloor, (position - axis.start) / step), DType::kInt64);
+    };
+    axis.first = body_.define(max(integer(0), min(axis.count, sample_at(number(-1)) - integer(1))));
+    Expr end = extent_as(axis.extent, type_);
+    axis.last = body_.define(max(axis.first, min(axis.count, sample_at(end) + integer(2))));
+  }
+
+  // The two elements of a sample, and whether it lies in the image.
+  std::vector<AxisTap> taps(Block& body, const SampledAxis& axis, const Expr& sample, Expr& inside) {
+    PlaceBody lets(context_);
+    Expr position = lets.define(coordinate(axis, sample));
+    inside = lets.define(position >= number(-1) && position <= extent_as(axis.extent, type_));
+    position = lets.define(max(position, number(0)));
+    Expr last = dim(axis.extent - Dim(1));
+    Expr low = lets.define(max(integer(0), min(cast(position, DType::kInt64), last)));
+    Expr fraction = select(low >= last, number(0), position - cast(low, type_));
+    std::vector<AxisTap> result = {{low, number(1) - fraction}, {min(low + integer(1), last), fraction}};
+    lets.define_all(result);
+    append(body, lets.take());
+    return result;
+  }
+
+  Block pool(const Expr& batch, const Expr& channel, const SampledAxis& y, const SampledAxis& x) {
+    VarId sum = context_.fresh_var();
+    VarId row = context_.fresh_var();
+    VarId column = context_.fresh_var();
+    Combiner combiner = maximum_ ? Combiner::kMax : Combiner::kSum;
+    Expr row_inside, column_inside;
+    Block rows, columns;
+    std::vector<AxisTap> row_taps = taps(rows, y, var(row), row_inside);
+    std::vector<AxisTap> column_taps = taps(columns, x, var(column), column_inside);
+    Expr value = sample(batch, channel, row_taps, column_taps);
+    value = select(row_inside && column_inside, value, number(0));
+    columns.push_back(reduce_into(sum, combiner, value));
+    rows.push_back(for_range(column, x.first, x.last, std::move(columns)));
+    Block body = {let(sum, neutral(combiner, type_))};
+    body.push_back(for_range(row, y.first, y.last, std::move(rows)));
+    Expr result = finished(var(sum, type_), y, x);
+    body.push_back(store(context_.output(), {bins_.region, channel, bins_.row, bins_.column},
+                         cast(result, context_.output_type().dtype)));
+    return body;
+  }
+  // The maximum is that of the four elements, each times its weight.
+  Expr sample(const Expr& batch, const Expr& channel, const std::vector<AxisTap>& rows,
+              const std::vector<AxisTap>& columns) const {
+    auto element = [&](const Expr& row, const Expr& column) {
+      return widen(context_.at_input(0, {batch, channel, row, column}));
+    };
+    if (!maximum_) return blend({rows, columns}, [&](const Index& at) { return element(at[0], at[1]); });
+    Expr result;
+    for (const AxisTap& row : rows) {
+      for (const AxisTap& column : columns) {
+        Expr part = row.weight * column.weight * element(row.index, column.index);
+        result = result ? max(result, part) : part;
+      }
+    }
+    return result;
+  }
+  Expr finished(const Expr& sum, const SampledAxis& y, const SampledAxis& x) const {
+    Expr samples = y.count * x.count;
+    if (!maximum_) return sum / cast(max(samples, integer(1)), type_);
+    // Samples outside of the image, which the loops may leave out, are 0.
+    Expr is_whole = equal(y.last - y.first, y.count) && equal(x.last - x.first, x.count);
+    Expr result = select(is_whole, sum, max(sum, number(0)));
+    return select(samples > integer(0), result, number(0));
+  }
+
+  LowerContext& context_;
+  DType type_;
+  bool maximum_;
+  Bins bins_;
+  PlaceBody body_;
+};
+
+void lower_roi_align(LowerContext& context) { RoiAlignKernel(context).run(); }
+
+// Before version 16 coordinates were those of the output's pixels.
+void upgrade_roi_align(Graph&, Node& node, int) {
+  node.set_attribute("coordinate_transformation_mode", std::string("output_half_pixel"));
+}
+
+// ---- MaxRoiPool -------------------------------------------------------------------------------------------
+
+void infer_max_roi_pool(InferContext& context) {
+  require_same_types(context, TypeClass::kFloat);
+  require_rank(context, 0, 4);
+  require_rank(context, 1, 2);
+  require_equal_extents(context, context.shape(1)[1], 5, "numbers of a region");
+  auto pooled = context.node().attribute<std::vector<int64_t>>("pooled_shape");
+  if (pooled.size() != 2 || pooled[0] < 1 || pooled[1] < 1)
+    context.fail("attribute 'pooled_shape': expected two positive numbers");
+  context.set_output(
+      0, Type(context.dtype(0), {context.shape(1)[0], context.shape(0)[1], pooled[0], pooled[1]}));
+}
+
+// The elements [begin, end) of a bin along one axis; `corner` is the position of its start in a region.
+struct BinRange {
+  Expr begin, end;
+};
+BinRange bin_range(LowerContext& context, PlaceBody& body, const Expr& region, int64_t corner,
+                   const Dim& extent, const Expr& bin, const Dim& bins) {
+  DType type = compute_type(context.input_type(0).dtype);
+  double scale = context.node().attribute<double>("spatial_scale", 1);
+  auto rounded = [&](int64_t i) {
+    // Halves are rounded away from zero.
+    Expr x = widen(context.at_input(1, {region, integer(i)})) * constant(type, scale);
+    Expr up = unary(ExprOp::kFloor, unary(ExprOp::kAbs, x) + constant(type, 0.5));
+    // Far from overflow, where every bin is empty or the whole axis.
+    Expr limit = constant(type, 0x1p30);
+    return body.define(min(limit, max(-limit, binary(ExprOp::kCopysign, up, x))));
+  };
+  Expr start = rounded(corner);
+  Expr length = max(rounded(corner + 2) - start + constant(type, 1), constant(type, 1));
+  Expr size = body.define(length / extent_as(bins, type));
+  auto clamped = [&](ExprOp round, const Expr& position) {
+    Expr offset = cast(unary(round, cast(position, type) * size), DType::kInt64);
+    return body.define(max(integer(0), min(offset + cast(start, DType::kInt64), dim(extent))));
+  };
+  return {clamped(ExprOp::kFloor, bin), clamped(ExprOp::kCeil, bin + integer(1))};
+}
+
+void lower_max_roi_pool(LowerContext& context) {
+  const Shape& image = context.input_shape(0);
+  const Shape& shape = context.output_shape();
+  DType type = compute_type(context.input_type(0).dtype);
+  check_equal(context, context.input_shape(1)[1], 5, "numbers of a region");
+  auto batch_of = [&](const Expr& region) {
+    return cast(context.at_input(1, {region, integer(0)}), DType::kInt64);
+  };
+  check_batch_indices(context, batch_of);
+  Bins bins = bins_of(context);
+  PlaceBody body(context);
+  Expr batch = body.define(batch_of(bins.region));
+  BinRange x = bin_range(context, body, bins.region, 1, image[3], bins.column, shape[3]);
+  BinRange y = bin_range(context, body, bins.region, 2, image[2], bins.row, shape[2]);
+  finish(context, bins, body, [&](const Expr& channel) {
+    VarId best = context.fresh_var();
+    VarId row = context.fresh_var();
+    VarId column = context.fresh_var();
+    Expr element = widen(context.at_input(0, {batch, channel, var(row), var(column)}));
+    Block columns = {for_range(column, x.begin, x.end, {reduce_into(best, Combiner::kMax, element)})};
+    Expr is_empty = y.end <= y.begin || x.end <= x.begin;
+    Expr result = select(is_empty, constant(type, 0), var(best, type));
+    return Block{let(best, neutral(Combiner::kMax, type)), for_range(row, y.begin, y.end, std::move(columns)),
+                 store(context.output(), {bins.region, channel, bins.row, bins.column},
+                       cast(result, context.output_type().dtype))};
+  });
+}
+
+// ---- NonMaxSuppression ------------------------------------------------------------------------------------
+
+void infer_non_max_suppression(InferContext& context) {
+  require_rank(context, 0, 3);
+  require_rank(context, 1, 3);
+  const Shape& boxes = context.shape(0);
+  const Shape& scores = context.shape(1);
+  require_equal_extents(context, boxes[0], scores[0], "batch");
+  require_equal_extents(context, boxes[1], scores[2], "number of boxes");
+  require_equal_extents(context, boxes[2], 4, "numbers of a box");
+  Dim most = scores[2];
+  auto limit = known_ints(context.node().input(2));
+  if (limit && limit->size() == 1) most = min(most, Dim(std::max<int64_t>(0, limit->front())));
+  Dim count = context.fresh_symbol("selected", {scores[0] * scores[1] * most});
+  context.set_output(0, Type(DType::kInt64, {count, 3}));
+}
+
+void lower_non_max_suppression(LowerContext& context) {
+  const Shape& boxes = context.input_shape(0);
+  const Shape& scores = context.input_shape(1);
+  check_equal(context, boxes[0], scores[0], "batch");
+  check_equal(context, boxes[1], scores[2], "number of boxes");
+  check_equal(context, boxes[2], 4, "numbers of a box");
+  Call call{.symbol = "dlc_non_max_suppression", .inputs = {}, .outputs = {context.output()}, .params = {}};
+  for (size_t i = 0; i < 5; ++i) {
+    bool given = context.has_input(i);
+    if (given && i >= 2) check_equal(context, product(context.input_shape(i)), 1, "number of thresholds");
+    call.inputs.push_back(given ? context.dense(context.input(i)) : BufferId::kNone);
+  }
+  Dim groups = scores[0] * scores[1];
+  Dim scratch = scores[2] * (Dim(1) + groups) + groups;
+  call.outputs.push_back(context.temp(DType::kInt64, {scratch}, "scratch"));
+  call.params = {integer(context.node().attribute<int64_t>("center_point_box", 0))};
+  call.bindings.push_back({0, 0, context.output_shape()[0].symbol_name()});
+  context.call(std::move(call));
+}
+
+}  // namespace
+
+std::vector<OpDef> region_records() {
+  return {
+      {.name = "RoiAlign",
+       .infer = infer_roi_align,
+       .lower = lower_roi_align,
+       .upgrades = {{16, upgrade_roi_align}}},
+      {.name = "MaxRoiPool", .infer = infer_max_roi_pool, .lower = lower_max_roi_pool},
+      {.name = "NonMaxSuppression", .infer = infer_non_max_suppression, .lower = lower_non_max_suppression},
+  };
+}
+
+}  // namespace dlc::ir
