@@ -92,6 +92,17 @@ Node* Graph::add_node(const OpDef& op, std::vector<Value*> inputs, std::vector<s
   return node;
 }
 
+Value* Graph::ensure_output(Node* node, size_t i) {
+  if (i >= node->outputs_.size()) node->outputs_.resize(i + 1, nullptr);
+  Value*& output = node->outputs_[i];
+  if (output == nullptr) {
+    output = make_value("", node->op().name);
+    output->producer_ = node;
+    output->output_index_ = i;
+  }
+  return output;
+}
+
 void Graph::add_use(Value* value, Use use) {
   if (value != nullptr) value->uses_.push_back(use);
 }

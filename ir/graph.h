@@ -146,6 +146,8 @@ class Graph {
   // `outputs` gives the names, made unique; an absent output has the name kAbsent, an empty name is made up.
   Node* add_node(const OpDef& op, std::vector<Value*> inputs, std::vector<std::string> outputs,
                  Attributes attributes = {}, std::string name = "", Node* before = nullptr);
+  // Output `i` of the node, added if it was absent; the node is then to be inferred again.
+  Value* ensure_output(Node* node, size_t i);
   void set_outputs(std::vector<Value*> values, std::vector<std::string> names);
   void replace_output(size_t index, Value* value);
   void set_output_name(size_t index, std::string name) { output_names_[index] = std::move(name); }

@@ -14,8 +14,9 @@
 
 namespace dlc::ir {
 
-class LowerContext;  // ir/kernel/lower.h
-class Builder;       // ir/builder.h
+class LowerContext;     // ir/kernel/lower.h
+class Builder;          // ir/builder.h
+class GradientContext;  // ir/gradient.h
 
 // Type inference of one node. Output types, symbolic shapes and shape values.
 class InferContext {
@@ -82,10 +83,9 @@ struct OpDef {
   bool (*expand)(Builder&, Node&) = nullptr;
   // Kernels of this node. At least one of expand and lower is present.
   void (*lower)(LowerContext&) = nullptr;
-  // Cotangents of the inputs as graph values: given those of the outputs (null: zero), sets those of the
-  // inputs.
-  void (*gradient)(Builder&, Node&, std::span<Value* const> output_grads,
-                   std::span<Value*> input_grads) = nullptr;
+  // Cotangents of the inputs as graph values, given those of the outputs. Rules lie in ir/ops/gradients/ and
+  // are attached after all families. An operator without one is differentiated through expand().
+  void (*gradient)(GradientContext&) = nullptr;
   std::vector<UpgradeStep> upgrades = {};
   Trait traits = Trait::kNone;
 };
@@ -95,7 +95,9 @@ class OpRegistry {
   // All families registered; built on first use, immutable afterwards.
   static const OpRegistry& global();
 
-  void add(OpDef op);                                                       // CHECK: unique (domain, name)
+  void add(OpDef op);  // CHECK: unique (domain, name)
+  // CHECK: the operator is registered and has no rule yet.
+  void set_gradient(std::string_view domain, std::string_view name, void (*gradient)(GradientContext&));
   const OpDef* find(std::string_view domain, std::string_view name) const;  // null if unknown
   const OpDef& get(std::string_view domain, std::string_view name) const;   // CHECK
   std::vector<const OpDef*> all() const;                                    // sorted by domain, name

@@ -11,17 +11,6 @@
 namespace dlc::ir {
 namespace {
 
-// One spatial axis: output coordinate o and tap t take input coordinate (o + pad_begin - t * dilation) /
-// stride, where that is whole and inside.
-struct TransposedAxis {
-  Dim input = {};
-  Dim kernel = {};
-  int64_t stride = 1;
-  int64_t dilation = 1;
-  Dim pad_begin = {};
-  Dim output = {};
-};
-
 // Shares `total` padding between both ends; what it leaves of the full extent is the output.
 Dim leading_share(const Dim& total, bool upper) {
   Dim half = floor_div(total, 2);
@@ -38,7 +27,11 @@ TransposedAxis transposed_axis(const Node& node, size_t i, size_t axes) {
   Dim full = (axis.input - Dim(1)) * Dim(axis.stride) + (axis.kernel - Dim(1)) * Dim(axis.dilation) + Dim(1) +
              Dim(per_axis(node, "output_padding", axes, 0)[i]);
   bool upper = auto_pad == "SAME_UPPER";
-  if (!wanted.empty()) {
+  if (node.has("dims")) {
+    const auto& dims = node.attribute<std::vector<std::string>>("dims");
+    axis.output = Dim::parse(dims[2 + i]);
+    axis.pad_begin = pads[i];
+  } else if (!wanted.empty()) {
     // The attribute may begin with batch and channels.
     axis.output = wanted[wanted.size() - axes + i];
     axis.pad_begin = leading_share(max(full - axis.output, Dim(0)), upper);
@@ -53,12 +46,16 @@ TransposedAxis transposed_axis(const Node& node, size_t i, size_t axes) {
   return axis;
 }
 
+}  // namespace
+
 std::vector<TransposedAxis> transposed_axes(const Node& node) {
   size_t axes = node.input(0)->shape().size() - 2;
   std::vector<TransposedAxis> result;
   for (size_t i = 0; i < axes; ++i) result.push_back(transposed_axis(node, i, axes));
   return result;
 }
+
+namespace {
 
 // ---- Inference --------------------------------------------------------------------------------------------
 
@@ -234,6 +231,13 @@ void lower_conv_transpose(LowerContext& context) {
 
 void register_conv_transpose(OpRegistry& registry) {
   registry.add({.name = "ConvTranspose", .infer = infer_conv_transpose, .lower = lower_conv_transpose});
+  // The cotangent of a convolution's input, from that of its result and the weights: ConvTranspose with the
+  // attributes of the convolution and the extents `dims` of its input, which attributes could not give where
+  // they are symbolic.
+  registry.add({.domain = "dlc",
+                .name = "ConvInputGradient",
+                .infer = infer_conv_transpose,
+                .lower = lower_conv_transpose});
 }
 
 }  // namespace dlc::ir

@@ -16,16 +16,6 @@ namespace {
 
 // ---- Equation ---------------------------------------------------------------------------------------------
 
-// A letter, or -1 - i for the i-th axis from the right of an ellipsis.
-using Label = int;
-using Labels = std::vector<Label>;
-
-struct Equation {
-  std::vector<Labels> operands;
-  Labels output;
-  std::map<Label, Dim> extents;  // of the broadcast operands
-};
-
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 // Letters of a term; an ellipsis becomes `ellipsis` labels.
@@ -104,6 +94,8 @@ void add_extents(const InferContext& context, Equation& equation, size_t operand
   }
 }
 
+}  // namespace
+
 Equation equation_of(const InferContext& context) {
   Text text = text_of(context.node());
   size_t count = context.node().inputs().size();
@@ -130,6 +122,8 @@ Equation equation_of(const InferContext& context) {
   }
   return result;
 }
+
+namespace {
 
 void infer_einsum(InferContext& context) {
   require_same_types(context, TypeClass::kNumeric);

@@ -1,6 +1,6 @@
 // Operators of the "dlc" domain, which passes introduce.
-#include "ir/kernel/lower.h"
 #include "ir/ops/families.h"
+#include "ir/ops/lower_util.h"
 
 namespace dlc::ir {
 namespace {
@@ -37,9 +37,58 @@ void lower_dims(LowerContext& context) {
   context.loop_nest(std::move(body), "dims");
 }
 
+// SumTo: the sum of the input over the axes along which a tensor of the shape `dims` is repeated to give the
+// input's shape. Which ones these are may be known only during the run; elsewhere it is a ReduceSum.
+void infer_sum_to(InferContext& context) {
+  Shape shape = dims_of(context.node());
+  if (context.rank(0) < static_cast<int64_t>(shape.size())) {
+    context.fail("dims: expected at most {} axes, found {}", context.rank(0), shape.size());
+  }
+  context.set_output(0, Type(context.dtype(0), std::move(shape)));
+}
+
+// The coordinates of the input that are summed to one of the output, along an axis of extents `from` and
+// `to`: all of them where `to` is 1, else the same.
+struct SummedRange {
+  Expr begin;
+  Expr end;
+};
+SummedRange summed_range(const Expr& coordinate, const Dim& from, const Dim& to) {
+  if (from == to) return {coordinate, coordinate + integer(1)};
+  Dim repeats = Dim(2) - min(to, Dim(2));  // 1 where `to` is 1, 0 where it is more
+  return {coordinate, coordinate + integer(1) + dim((from - Dim(1)) * repeats)};
+}
+
+void lower_sum_to(LowerContext& context) {
+  const Shape& from = context.input_shape(0);
+  const Shape& to = context.output_shape();
+  DType type = compute_type(context.output_type().dtype);
+  std::vector<VarId> outer = loop_vars(context, to);
+  Index index = index_of(outer);
+  std::vector<VarId> inner;
+  Index source;
+  for (size_t i = 0; i < from.size(); ++i) {
+    inner.push_back(context.fresh_var());
+    source.push_back(var(inner.back()));
+  }
+  VarId total = context.fresh_var();
+  Block block = {reduce_into(total, Combiner::kSum, widen(context.at_input(0, source)))};
+  size_t extra = from.size() - to.size();
+  for (size_t i = from.size(); i-- > 0;) {
+    SummedRange range = {integer(0), dim(from[i])};
+    if (i >= extra) range = summed_range(index[i - extra], from[i], to[i - extra]);
+    Stmt loop = for_range(inner[i], range.begin, range.end, std::move(block));
+    block = {std::move(loop)};
+  }
+  block.insert(block.begin(), let(total, constant(type, 0)));
+  block.push_back(store(context.output(), index, cast(var(total, type), context.output_type().dtype)));
+  context.loop_nest(nest(outer, to, to.size(), std::move(block)), "sum_to");
+}
+
 }  // namespace
 
 void register_internal(OpRegistry& registry) {
+  registry.add({.domain = "dlc", .name = "SumTo", .infer = infer_sum_to, .lower = lower_sum_to});
   registry.add({.domain = "dlc", .name = "Dims", .infer = infer_dims, .lower = lower_dims});
 }
 

@@ -3,6 +3,7 @@
 #include "ir/ops/families.h"
 #include "ir/ops/global_pool.h"
 #include "ir/ops/infer_util.h"
+#include "ir/ops/pool_gradient.h"
 #include "ir/ops/window.h"
 
 namespace dlc::ir {
@@ -176,6 +177,7 @@ void register_pool(OpRegistry& registry) {
   registry.add({.name = "AveragePool", .infer = infer_pool<TypeClass::kFloat>, .lower = lower_average_pool});
   registry.add({.name = "LpPool", .infer = infer_lp_pool, .lower = lower_lp_pool});
   register_global_pool(registry);
+  register_pool_gradient(registry);
 }
 
 }  // namespace dlc::ir

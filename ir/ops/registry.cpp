@@ -2,6 +2,7 @@
 
 #include "ir/op.h"
 #include "ir/ops/families.h"
+#include "ir/ops/gradients/rules.h"
 #include "runtime/error.h"
 
 namespace dlc::ir {
@@ -21,6 +22,7 @@ const OpRegistry& OpRegistry::global() {
   static const OpRegistry registry = [] {
     OpRegistry result;
     for (auto register_family : kFamilies) register_family(result);
+    attach_gradients(result);
     return result;
   }();
   return registry;
@@ -32,6 +34,14 @@ void OpRegistry::add(OpDef op) {
   std::pair key(op.domain, op.name);
   bool inserted = ops_.emplace(std::move(key), std::move(op)).second;
   check(inserted, "an operator is registered once");
+}
+
+void OpRegistry::set_gradient(std::string_view domain, std::string_view name,
+                              void (*gradient)(GradientContext&)) {
+  auto it = ops_.find(std::pair(std::string(domain), std::string(name)));
+  check(it != ops_.end(), "a gradient rule belongs to a registered operator");
+  check(it->second.gradient == nullptr, "an operator has one gradient rule");
+  it->second.gradient = gradient;
 }
 
 const OpDef* OpRegistry::find(std::string_view domain, std::string_view name) const {

@@ -1,4 +1,6 @@
 // Slice: a view where the steps are positive.
+#include "ir/ops/slice.h"
+
 #include <algorithm>
 #include <numeric>
 
@@ -24,12 +26,7 @@ Dim from_start(const Dim& position, const Dim& extent) {
   return position + extent * min(Dim(1), max(Dim(0), -position));
 }
 
-struct Window {
-  Dim start;
-  Dim length;
-};
-
-Window forward_window(const Dim& extent, const Dim& start, const Dim& end, int64_t step) {
+SliceWindow forward_window(const Dim& extent, const Dim& start, const Dim& end, int64_t step) {
   Dim first = is_far(start) ? extent : is_far_negative(start) ? Dim(0) : from_start(start, extent);
   Dim last = is_far(end) ? extent : is_far_negative(end) ? Dim(0) : min(from_start(end, extent), extent);
   // A start beyond the end needs no clamping: the length is then zero.
@@ -41,7 +38,7 @@ Window forward_window(const Dim& extent, const Dim& start, const Dim& end, int64
   return {first, ceil_div(length, step)};
 }
 
-Window backward_window(const Dim& extent, const Dim& start, const Dim& end, int64_t step) {
+SliceWindow backward_window(const Dim& extent, const Dim& start, const Dim& end, int64_t step) {
   Dim top = extent - Dim(1);
   Dim first = is_far(start) ? top : is_far_negative(start) ? Dim(0) : min(from_start(start, extent), top);
   Dim last = is_far(end)            ? top
@@ -53,15 +50,8 @@ Window backward_window(const Dim& extent, const Dim& start, const Dim& end, int6
   return {first, ceil_div(length, -step)};
 }
 
-// What is known before the run of the slice of one axis.
-struct AxisSlice {
-  size_t axis;
-  size_t position;  // in starts, ends and steps
-  std::optional<int64_t> step;
-  std::optional<Window> window;
-};
+}  // namespace
 
-// The inputs of a valid node, by axis.
 std::vector<AxisSlice> slices_of(const Node& node) {
   const Shape& shape = node.input(0)->shape();
   auto starts = known_values(node.input(1));
@@ -84,6 +74,8 @@ std::vector<AxisSlice> slices_of(const Node& node) {
   }
   return result;
 }
+
+namespace {
 
 void check_inputs(InferContext& context) {
   for (size_t i = 1; i < context.node().inputs().size(); ++i) {

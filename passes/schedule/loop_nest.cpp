@@ -102,6 +102,29 @@ bool has_scatter_or_assign(const Block& block) {
   return false;
 }
 
+// Whether an iteration reads what an earlier one has combined: a running sum.
+bool reads_own_reduction(const For& loop) {
+  std::vector<VarId> combined;
+  ir::for_each_stmt(loop.body, [&](const ir::Stmt& stmt) {
+    if (auto* reduce = std::get_if<ir::Reduce>(&stmt.node)) combined.push_back(reduce->var);
+  });
+  bool found = false;
+  ir::visit_exprs(loop.body, [&](const Expr& e) {
+    for (VarId v : combined) found = found || ir::uses_var(e, v);
+  });
+  return found;
+}
+
+// Whether an inner loop has other bounds in every iteration, so that the iterations cannot be lanes.
+bool moves_inner_bounds(const Block& body, VarId v) {
+  bool found = false;
+  ir::for_each_stmt(body, [&](const ir::Stmt& stmt) {
+    auto* loop = std::get_if<For>(&stmt.node);
+    if (loop != nullptr) found = found || ir::uses_var(loop->begin, v) || ir::uses_var(loop->end, v);
+  });
+  return found;
+}
+
 bool is_short(const For& loop) {
   std::optional<Dim> extent = extent_of(loop);
   return extent && extent->is_constant() && extent->value() < kShortLoop;
@@ -139,6 +162,7 @@ void order_by_store(const ir::Program& program, Nest& nest, const std::vector<Ac
 bool inner_loop_pays(const ir::Program& program, Nest& nest, const std::vector<Access>& all,
                      std::vector<For*>& loops, const For* outer) {
   inner_loops(nest.body, loops);
+  std::erase_if(loops, [](const For* loop) { return reads_own_reduction(*loop); });
   if (loops.empty()) return false;
   if (!outer) return true;
   int inner_cost = 0;
@@ -159,7 +183,7 @@ void choose_vector_loop(const ir::Program& program, Nest& nest, const std::vecto
   For* outer = nullptr;
   int best = 0;
   for (For& loop : nest.loops) {
-    if (!stores_are_injective(program, all, loop.var)) continue;
+    if (!stores_are_injective(program, all, loop.var) || moves_inner_bounds(nest.body, loop.var)) continue;
     const int cost = cost_along(program, all, loop.var) + (is_short(loop) ? 1000 : 0);
     if (!outer || cost <= best) {
       outer = &loop;

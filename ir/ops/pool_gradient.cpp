@@ -1,0 +1,145 @@
+// Adjoints of pools: every element of the input collects from the windows that it lies in, so that elements
+// are independent of one another.
+#include "ir/ops/pool_gradient.h"
+
+#include "ir/ops/infer_util.h"
+#include "ir/ops/window.h"
+
+namespace dlc::ir {
+namespace {
+
+// The extents of the pool's input.
+Shape dims_of(const Node& node) {
+  Shape result;
+  for (const std::string& text : node.attribute<std::vector<std::string>>("dims"))
+    result.push_back(Dim::parse(text));
+  return result;
+}
+
+std::vector<WindowAxis> pool_windows(const Node& node) {
+  return windows_of(node, spatial_axes(dims_of(node)), kernel_attribute(node));
+}
+
+void infer_adjoint(InferContext& context) {
+  require_type(context, 0, TypeClass::kFloat);
+  Shape shape = dims_of(context.node());
+  require_rank(context, 0, static_cast<int64_t>(shape.size()));
+  context.set_output(0, Type(context.dtype(0), std::move(shape)));
+}
+
+Expr ceil_quotient(const Expr& a, int64_t b) {
+  return b == 1 ? a : binary(ExprOp::kFloorDiv, a + integer(b - 1), integer(b));
+}
+
+Expr floor_quotient(const Expr& a, int64_t b) {
+  return b == 1 ? a : binary(ExprOp::kFloorDiv, a, integer(b));
+}
+
+// Windows [first, last) of one axis that reach an input coordinate.
+Expr first_window(const WindowAxis& axis, const Expr& coordinate) {
+  Expr position = coordinate + dim(axis.pad_begin - axis.reach() + Dim(1));
+  return max(integer(0), ceil_quotient(position, axis.stride));
+}
+
+Expr last_window(const WindowAxis& axis, const Expr& coordinate) {
+  Expr position = floor_quotient(coordinate + dim(axis.pad_begin), axis.stride);
+  return min(dim(axis.output), position + integer(1));
+}
+
+// The number of elements of a window.
+Expr window_size(const std::vector<WindowAxis>& axes, const Index& window, bool with_padding) {
+  Expr result = integer(1);
+  for (size_t i = 0; i < axes.size(); ++i) {
+    result = result * (with_padding ? padded_taps(axes[i], window[i])
+                                    : last_tap(axes[i], window[i]) - first_tap(axes[i], window[i]));
+  }
+  return result;
+}
+
+// A dilated window jumps over elements.
+Expr is_tapped(const WindowAxis& axis, const Expr& coordinate, const Expr& window) {
+  Expr distance = coordinate + dim(axis.pad_begin) - window * integer(axis.stride);
+  return equal(binary(ExprOp::kMod, distance, integer(axis.dilation)), integer(0));
+}
+
+// What a window gives to an element of the input: `window` is the index of its output.
+using Share = std::function<Expr(const Index& window, const Index& element)>;
+
+// output[i] = sum of share(w, i) over the windows w that hold i. Channels are the innermost loop around the
+// windows, as in the pools.
+void lower_adjoint(LowerContext& context, const Share& share) {
+  std::vector<WindowAxis> axes = pool_windows(context.node());
+  const Shape& shape = context.output_shape();
+  Shape loops = {shape[0]};
+  loops.insert(loops.end(), shape.begin() + 2, shape.end());
+  loops.push_back(shape[1]);
+  std::vector<VarId> vars = loop_vars(context, loops);
+  Index at = index_of(vars);
+  Index element = {at.front(), at.back()};
+  element.insert(element.end(), at.begin() + 1, at.end() - 1);
+  Index window = {element[0], element[1]};
+  std::vector<VarId> window_vars;
+  for (size_t i = 0; i < axes.size(); ++i) {
+    window_vars.push_back(context.fresh_var());
+    window.push_back(var(window_vars.back()));
+  }
+  DType type = compute_type(context.output_type().dtype);
+  Expr value = share(window, element);
+  for (size_t i = 0; i < axes.size(); ++i) {
+    if (axes[i].dilation == 1) continue;
+    value = select(is_tapped(axes[i], element[2 + i], window[2 + i]), value, constant(type, 0));
+  }
+  VarId total = context.fresh_var();
+  Block block = {reduce_into(total, Combiner::kSum, value)};
+  for (size_t i = axes.size(); i-- > 0;) {
+    Stmt loop = for_range(window_vars[i], first_window(axes[i], element[2 + i]),
+                          last_window(axes[i], element[2 + i]), std::move(block));
+    block = {std::move(loop)};
+  }
+  block.insert(block.begin(), let(total, constant(type, 0)));
+  block.push_back(store(context.output(), element, cast(var(total, type), context.output_type().dtype)));
+  context.loop_nest(nest(vars, loops, loops.size() - 1, std::move(block)));
+}
+
+void lower_sum_pool_gradient(LowerContext& context) {
+  lower_adjoint(context,
+                [&](const Index& window, const Index&) { return widen(context.at_input(0, window)); });
+}
+
+void lower_average_pool_gradient(LowerContext& context) {
+  std::vector<WindowAxis> axes = pool_windows(context.node());
+  bool with_padding = context.node().attribute<int64_t>("count_include_pad", 0) != 0;
+  lower_adjoint(context, [&](const Index& window, const Index&) {
+    Expr dy = widen(context.at_input(0, window));
+    Index spatial(window.begin() + 2, window.end());
+    return dy / cast(window_size(axes, spatial, with_padding), dy.type());
+  });
+}
+
+// Input 1 holds for each window the row-major position of its maximum in the whole input.
+void lower_max_pool_gradient(LowerContext& context) {
+  const Shape& shape = context.output_shape();
+  lower_adjoint(context, [&](const Index& window, const Index& element) {
+    Expr position = integer(0);
+    for (size_t i = 0; i < element.size(); ++i) position = position * dim(shape[i]) + element[i];
+    Expr dy = widen(context.at_input(0, window));
+    return select(equal(context.at_input(1, window), position), dy, constant(dy.type(), 0));
+  });
+}
+
+}  // namespace
+
+void register_pool_gradient(OpRegistry& registry) {
+  struct Row {
+    const char* name;
+    void (*lower)(LowerContext&);
+  };
+  const Row rows[] = {{"SumPoolGradient", lower_sum_pool_gradient},
+                      {"AveragePoolGradient", lower_average_pool_gradient},
+                      {"MaxPoolGradient", lower_max_pool_gradient}};
+  for (const Row& row : rows) {
+    registry.add({.domain = "dlc", .name = row.name, .infer = infer_adjoint, .lower = row.lower});
+  }
+}
+
+}  // namespace dlc::ir
