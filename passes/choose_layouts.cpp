@@ -296,6 +296,30 @@ class LayoutSolver {
         ir::Kernel{"reorder", origin, ir::LoopNest{ir::nest(vars, shape, shape.size(), body)}}}};
   }
 
+  // Copies what the contraction writes; another one may write the rest, as with the phases of a transposed
+  // convolution.
+  ir::Step copy_written(const Contraction& c, BufferId from, const std::string& origin) {
+    std::vector<VarId> vars;
+    ir::Shape shape;
+    for (const ir::ContractionAxis& axis : c.axes) {
+      if (axis.role == AxisRole::kK || axis.role == AxisRole::kWindow) continue;
+      vars.push_back(axis.var);
+      shape.push_back(axis.extent);
+    }
+    Expr value = ir::load(from, program_.buffer(from).dtype, c.out_index);
+    ir::Block body = {ir::store(c.out, c.out_index, std::move(value))};
+    return ir::Step{ir::KernelStep{
+        ir::Kernel{"reorder", origin, ir::LoopNest{ir::nest(vars, shape, shape.size(), std::move(body))}}}};
+  }
+
+  bool writes_all(const Contraction& c) const {
+    ir::Dim written = 1;
+    for (const ir::ContractionAxis& axis : c.axes) {
+      if (axis.role != AxisRole::kK && axis.role != AxisRole::kWindow) written *= axis.extent;
+    }
+    return written == ir::product(program_.buffer(c.out).shape);
+  }
+
   void copy_where_needed(ir::Region& region) {
     for (size_t i = 0; i < region.steps.size(); ++i) {
       auto& node = region.steps[i].node;
@@ -328,7 +352,8 @@ class LayoutSolver {
     if (std::optional<VarId> n = n_axis(c); n && !contiguous(c.out, c.out_index, *n)) {
       if (std::optional<int> axis = axis_of(c.out_index, *n)) {
         const BufferId copy = reordered(c.out, *axis);
-        after.push_back(copy_kernel(copy, c.out, kernel.origin));
+        after.push_back(writes_all(c) ? copy_kernel(copy, c.out, kernel.origin)
+                                      : copy_written(c, copy, kernel.origin));
         c.out = copy;
       }
     }

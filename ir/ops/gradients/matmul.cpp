@@ -24,17 +24,13 @@ Term flattened(const Term& x) {
   return reshape(x, {product(Shape(shape.begin(), shape.end() - 1)), shape.back()});
 }
 
-struct Cotangents {
-  Term a;
-  Term b;
-};
+// Of the factors of y = a b, of rank 2 or more.
+Term left_cotangent(const Term& b, const Term& dy) { return matmul(dy, transposed(b)); }
 
-// Of y = a b with factors of rank 2 or more. The rows of all batches are one matrix for a b that has no
-// batch.
-Cotangents product_cotangents(const Term& a, const Term& b, const Term& dy) {
-  Term da = matmul(dy, transposed(b));
-  if (b.shape().size() > 2) return {da, matmul(transposed(a), dy)};
-  return {da, matmul(transposed(flattened(a)), flattened(dy))};
+// The rows of all batches are one matrix for a b that has no batch.
+Term right_cotangent(const Term& a, const Term& dy, size_t rank) {
+  if (rank > 2) return matmul(transposed(a), dy);
+  return matmul(transposed(flattened(a)), flattened(dy));
 }
 
 // Vectors are matrices of one row (left) or column (right).
@@ -53,10 +49,12 @@ void matmul_gradient(GradientContext& context) {
     y_shape.emplace_back(1);
   }
   Term dy = reshape(grad(context), y_shape);
-  Cotangents d = product_cotangents(reshape(a, a_shape), reshape(b, b_shape), dy);
   Builder& builder = context.builder();
-  context.set(0, reshape({builder, sum_to(builder, d.a, a_shape)}, a.shape()));
-  context.set(1, reshape({builder, sum_to(builder, d.b, b_shape)}, b.shape()));
+  auto set = [&](size_t i, const Term& d, const Shape& matrix) {
+    context.set(i, reshape({builder, sum_to(builder, d, matrix)}, context.input(i)->shape()));
+  };
+  if (context.wants(0)) set(0, left_cotangent(reshape(b, b_shape), dy), a_shape);
+  if (context.wants(1)) set(1, right_cotangent(reshape(a, a_shape), dy, b_shape.size()), b_shape);
 }
 
 bool flag(const Node& node, const char* name) { return node.attribute<int64_t>(name, 0) != 0; }
@@ -85,10 +83,13 @@ void fused_matmul_gradient(GradientContext& context) {
   Term a = transpose(input(context, 0), a_axes);
   Term b = transpose(input(context, 1), b_axes);
   if (a.shape().size() < 2 || b.shape().size() < 2) context.fail("the derivative for vectors is not defined");
-  Cotangents d = product_cotangents(a, b, node.attribute<double>("alpha", 1.0) * grad(context));
+  Term dy = node.attribute<double>("alpha", 1.0) * grad(context);
   Builder& builder = context.builder();
-  context.set(0, transpose({builder, sum_to(builder, d.a, a.shape())}, inverse(a_axes)));
-  context.set(1, transpose({builder, sum_to(builder, d.b, b.shape())}, inverse(b_axes)));
+  auto set = [&](size_t i, const Term& d, const Shape& matrix, const std::vector<int64_t>& axes) {
+    context.set(i, transpose({builder, sum_to(builder, d, matrix)}, inverse(axes)));
+  };
+  if (context.wants(0)) set(0, left_cotangent(b, dy), a.shape(), a_axes);
+  if (context.wants(1)) set(1, right_cotangent(a, dy, b.shape().size()), b.shape(), b_axes);
 }
 
 Term gemm(const Term& a, bool transpose_a, const Term& b, bool transpose_b, double alpha) {

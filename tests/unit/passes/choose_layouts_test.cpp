@@ -1,0 +1,31 @@
+#include "passes/choose_layouts.h"
+
+#include <gtest/gtest.h>
+
+#include "ir/kernel/interpret.h"
+#include "ir/kernel/lower.h"
+#include "ir/text.h"
+
+namespace dlc::passes {
+namespace {
+
+// The phases of a transposed convolution write parts of one buffer.
+TEST(ChooseLayouts, ReordersOnlyWhatAContractionWrites) {
+  auto graph = ir::parse_graph(R"(graph g(%x: f64[1, 4, 5], %w: f64[4, 3, 3]) {
+  %y = ConvTranspose(%x, %w) {strides = [2], pads = [1, 1]}
+  return %y
+}
+)");
+  ir::Program program = ir::lower_to_kernels(*graph);
+  Tensor x(DType::kDouble, {1, 4, 5});
+  Tensor w(DType::kDouble, {4, 3, 3});
+  for (int64_t i = 0; i < x.size(); ++i) x.set_double(i, static_cast<double>(i + 1));
+  for (int64_t i = 0; i < w.size(); ++i) w.set_double(i, static_cast<double>(i % 7));
+  Tensor before = ir::interpret(program, {x, w})[0];
+  choose_layouts(program, {});
+  Tensor after = ir::interpret(program, {x, w})[0];
+  EXPECT_TRUE(identical(before, after));
+}
+
+}  // namespace
+}  // namespace dlc::passes
