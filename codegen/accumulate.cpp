@@ -4,16 +4,6 @@
 
 namespace dlc::codegen {
 
-llvm::Value* widen(KernelEmitter& emitter, llvm::Value* value, DType from, DType to) {
-  if (from == to) return value;
-  llvm::Type* type = emitter.scalar_type(to);
-  if (auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(value->getType())) {
-    type = llvm::FixedVectorType::get(type, vector->getNumElements());
-  }
-  if (is_float(from)) return emitter.builder.CreateFPExt(value, type);
-  return is_signed(from) ? emitter.builder.CreateSExt(value, type) : emitter.builder.CreateZExt(value, type);
-}
-
 llvm::Value* multiply_add(KernelEmitter& emitter, llvm::Value* a, llvm::Value* b, llvm::Value* sum) {
   llvm::IRBuilder<>& builder = emitter.builder;
   if (!sum->getType()->isFPOrFPVectorTy()) return builder.CreateAdd(builder.CreateMul(a, b), sum);

@@ -5,9 +5,6 @@
 
 namespace dlc::codegen {
 
-// An element or a vector of elements in a wider type; values of one type stay as they are.
-llvm::Value* widen(KernelEmitter& emitter, llvm::Value* value, DType from, DType to);
-
 // a * b + sum: rounded once where the target has the instruction. All three of one type, vectors or scalars.
 llvm::Value* multiply_add(KernelEmitter& emitter, llvm::Value* a, llvm::Value* b, llvm::Value* sum);
 

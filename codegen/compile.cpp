@@ -12,6 +12,7 @@
 #include "codegen/link.h"
 #include "codegen/optimize.h"
 #include "codegen/write_header.h"
+#include "passes/expand_small_floats.h"
 #include "passes/pipeline.h"
 #include "passes/plan_memory.h"
 #include "runtime/error.h"
@@ -51,6 +52,7 @@ class Compilation {
     program_ = passes::run_pipeline(graph, options.passes, &pass_report);
     report_.graph_nodes = pass_report.graph_nodes;
     for (const auto& [pass, seconds] : pass_report.seconds) report_.pass_seconds[pass] += seconds;
+    passes::expand_small_floats(program_, {.float16 = target_.has_f16});
 
     name_ = c_identifier(options.name.empty() ? graph.name() : options.name);
     constants_ = std::make_unique<ConstantPool>(program_);

@@ -49,7 +49,7 @@ class KernelEmitter {
   std::map<ir::VarId, llvm::Value*> slots;  // memory of mutable lets (promoted to registers by LLVM)
   Lanes lanes;
 
-  llvm::Type* scalar_type(DType type) const;  // in registers; bool is i1
+  llvm::Type* scalar_type(DType type) const;  // in registers; bool is i1, a float below 32 bits its code
   llvm::Type* memory_type(DType type) const;  // bool is i8
   llvm::Value* root_pointer(ir::BufferId root);
   llvm::Value* dim(const ir::Dim& value);  // i64
@@ -70,6 +70,8 @@ class KernelEmitter {
   // 64 readable bytes of zero, for addresses whose element must not be read.
   llvm::Value* zeros();
   llvm::Value* broadcast(llvm::Value* value);
+  // Of a value or a vector, between any two types.
+  llvm::Value* convert(llvm::Value* value, DType from, DType to);
   // The loads and stores of different root buffers do not alias.
   void tag_access(llvm::Instruction* access, ir::BufferId root);
   // The distance in elements between neighbouring lanes, if it is the same for all of them.
@@ -91,9 +93,12 @@ class KernelEmitter {
   llvm::Value* emit_shift(const ir::ExprNode& e, llvm::Value* a, llvm::Value* b);
   llvm::Value* emit_math(const ir::ExprNode& e, const std::vector<llvm::Value*>& args);
   llvm::Value* emit_compare(const ir::ExprNode& e, llvm::Value* a, llvm::Value* b);
+  llvm::Value* convert_float16(llvm::Value* value, DType from, DType to);
   llvm::Value* emit_cast(llvm::Value* value, DType from, DType to);
   llvm::Value* emit_min_max(const ir::ExprNode& e, llvm::Value* a, llvm::Value* b);
   llvm::Value* emit_load(const ir::ExprNode& e, llvm::Value* guard, Memo& memo);
+  llvm::Value* emit_packed_load(const ir::ExprNode& e, llvm::Value* guard, Memo& memo);
+  llvm::Value* load_packed_run(const ir::ExprNode& e, llvm::Value* guard);
   llvm::Value* load_contiguous(llvm::Value* pointer, DType type, llvm::Value* guard, ir::BufferId root);
   llvm::Value* load_lanes(llvm::Value* pointers, DType type, llvm::Value* guard, ir::BufferId root);
   llvm::Value* element_offset(ir::BufferId buffer, const std::vector<ir::Expr>& index, llvm::Value* guard,

@@ -262,7 +262,7 @@ class DepthwiseEmitter {
     } else {
       value = builder_.CreateAlignedLoad(type, pointer, align);
     }
-    return widen(emitter_, value, dtype, c_.accumulator_type);
+    return emitter_.convert(value, dtype, c_.accumulator_type);
   }
 
   // Adds the input column `distance` right of the first one to all outputs that have a tap there.

@@ -2,7 +2,9 @@
 #include <llvm/IR/Intrinsics.h>
 
 #include "codegen/emit.h"
+#include "passes/expand_small_floats.h"
 #include "runtime/error.h"
+#include "runtime/small_floats.h"
 
 namespace dlc::codegen {
 
@@ -38,6 +40,8 @@ llvm::Value* KernelEmitter::emit_uncached(const Expr& e, llvm::Value* guard, Mem
       if (is_float(e->type)) return llvm::ConstantFP::get(scalar_type(e->type), double(e->integer));
       return llvm::ConstantInt::get(scalar_type(e->type), static_cast<uint64_t>(e->integer), true);
     case ExprOp::kFloat:
+      if (bit_width(e->type) < 32)
+        return llvm::ConstantInt::get(scalar_type(e->type), encode_small_float(e->type, e->real));
       return llvm::ConstantFP::get(scalar_type(e->type), e->real);
     case ExprOp::kDim:
       return dim(e->dim);
@@ -268,6 +272,29 @@ llvm::Value* KernelEmitter::emit_min_max(const ExprNode& e, llvm::Value* a, llvm
   return builder.CreateBinaryIntrinsic(is_max ? Intrinsic::maximum : Intrinsic::minimum, a, b);
 }
 
+// Between float32 and the code of a float16, by the target's own instructions.
+llvm::Value* KernelEmitter::convert_float16(llvm::Value* value, DType from, DType to) {
+  auto like = [&](llvm::Type* type) -> llvm::Type* {
+    auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(value->getType());
+    return vector ? llvm::FixedVectorType::get(type, vector->getNumElements()) : type;
+  };
+  llvm::Type* half = like(builder.getHalfTy());
+  if (from == DType::kFloat16)
+    return builder.CreateFPExt(builder.CreateBitCast(value, half), like(builder.getFloatTy()));
+  check(to == DType::kFloat16, "a conversion to float16");
+  return builder.CreateBitCast(builder.CreateFPTrunc(value, half), like(builder.getInt16Ty()));
+}
+
+llvm::Value* KernelEmitter::convert(llvm::Value* value, DType from, DType to) {
+  const bool small = (is_float(from) && bit_width(from) < 32) || (is_float(to) && bit_width(to) < 32);
+  if (!small || from == to) return emit_cast(value, from, to);
+  constexpr auto kValue = static_cast<ir::VarId>(-2);
+  vars[kValue] = value;
+  Memo memo;
+  const Expr e = ir::cast(ir::var(kValue, from), to);
+  return emit_node(passes::expand_small_floats(e, {.float16 = target.has_f16}), nullptr, memo);
+}
+
 llvm::Value* KernelEmitter::emit_cast(llvm::Value* value, DType from, DType to) {
   if (from == to) return value;
   llvm::Type* type = scalar_type(to);
@@ -278,13 +305,8 @@ llvm::Value* KernelEmitter::emit_cast(llvm::Value* value, DType from, DType to) 
   if (to == DType::kBool) {
     return is_float(from) ? builder.CreateFCmpUNE(value, zero) : builder.CreateICmpNE(value, zero);
   }
-  if (is_float(from) && is_float(to)) {
-    // Between the two 16-bit formats only float holds both.
-    if (bit_width(from) == bit_width(to)) {
-      return emit_cast(emit_cast(value, from, DType::kFloat), DType::kFloat, to);
-    }
-    return builder.CreateFPCast(value, type);
-  }
+  if (from == DType::kFloat16 || to == DType::kFloat16) return convert_float16(value, from, to);
+  if (is_float(from) && is_float(to)) return builder.CreateFPCast(value, type);
   if (is_float(from)) {
     auto id = is_signed(to) ? Intrinsic::fptosi_sat : Intrinsic::fptoui_sat;
     return builder.CreateIntrinsic(id, {type, value->getType()}, {value});

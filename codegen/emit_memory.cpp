@@ -61,6 +61,7 @@ llvm::Value* KernelEmitter::address(BufferId buffer, const std::vector<Expr>& in
 llvm::Value* KernelEmitter::emit_load(const ir::ExprNode& e, llvm::Value* guard, Memo& memo) {
   const BufferId root = ir::root_of(program, e.buffer);
   const ir::Buffer& info = program.buffer(e.buffer);
+  if (bit_width(info.dtype) < 8 && info.dtype != DType::kBool) return emit_packed_load(e, guard, memo);
   llvm::Type* element = memory_type(info.dtype);
   std::optional<Dim> stride = lane_stride(e.buffer, e.args);
   if (lanes.width > 1 && stride && *stride == Dim(1)) {
@@ -78,6 +79,78 @@ llvm::Value* KernelEmitter::emit_load(const ir::ExprNode& e, llvm::Value* guard,
   }
   llvm::Value* pointer = builder.CreateGEP(element, root_pointer(root), offset);
   return from_memory(load_lanes(pointer, info.dtype, guard, root), info.dtype);
+}
+
+// Elements of two or four bits, the first one in the lowest bits of its byte.
+llvm::Value* KernelEmitter::emit_packed_load(const ir::ExprNode& e, llvm::Value* guard, Memo& memo) {
+  const BufferId root = ir::root_of(program, e.buffer);
+  const DType type = e.type;
+  const auto bits = static_cast<uint64_t>(bit_width(type));
+  const bool lane_guard = guard && guard->getType()->isVectorTy();
+  if (lanes.width > 1 && !lane_guard && static_cast<uint64_t>(lanes.width) * bits % 8 == 0 &&
+      lane_stride(e.buffer, e.args) == Dim(1)) {
+    return load_packed_run(e, guard);
+  }
+  llvm::Value* offset = element_offset(e.buffer, e.args, guard, memo);
+  const bool vector = offset->getType()->isVectorTy();
+  auto splat = [&](llvm::Value* value) { return vector ? broadcast(value) : value; };
+  llvm::Value* bit = builder.CreateMul(offset, splat(index(static_cast<int64_t>(bits))));
+  llvm::Value* byte_offset = builder.CreateAShr(bit, splat(index(3)));
+  llvm::Type* byte = builder.getInt8Ty();
+  llvm::Value* pointer = builder.CreateGEP(byte, root_pointer(root), byte_offset);
+  llvm::Value* value = load_lanes(pointer, DType::kUint8, guard, root);
+  llvm::Value* shift = builder.CreateAnd(bit, splat(index(7)));
+  value = builder.CreateLShr(value, builder.CreateTrunc(shift, value->getType()));
+  llvm::Type* result = scalar_type(type);
+  if (vector) result = llvm::FixedVectorType::get(result, static_cast<unsigned>(lanes.width));
+  return builder.CreateTrunc(value, result);
+}
+
+// Consecutive elements in all lanes. Their bytes are brought to the beginning of a byte first: every byte
+// takes its low bits from itself and its high bits from the next one.
+llvm::Value* KernelEmitter::load_packed_run(const ir::ExprNode& e, llvm::Value* guard) {
+  const BufferId root = ir::root_of(program, e.buffer);
+  const auto bits = static_cast<unsigned>(bit_width(e.type)), per_byte = 8 / bits;
+  const unsigned width = static_cast<unsigned>(lanes.width), bytes = width / per_byte;
+  Lanes saved = lanes;
+  lanes.width = 1;
+  Memo memo;
+  llvm::Value* offset = element_offset(e.buffer, e.args, nullptr, memo);
+  lanes = saved;
+  llvm::Type* byte = builder.getInt8Ty();
+  llvm::Value* bit = builder.CreateMul(offset, index(bits));
+  llvm::Value* base = root_pointer(root);
+  llvm::Value* first = builder.CreateGEP(byte, base, builder.CreateAShr(bit, index(3)));
+  llvm::Value* last_bit = builder.CreateAdd(bit, index(static_cast<int64_t>(width - 1) * bits));
+  llvm::Value* last = builder.CreateGEP(byte, base, builder.CreateAShr(last_bit, index(3)));
+  if (guard) {
+    first = builder.CreateSelect(guard, first, zeros());
+    last = builder.CreateSelect(guard, last, zeros());
+  }
+  auto* vector = llvm::FixedVectorType::get(byte, bytes);
+  auto* low = builder.CreateAlignedLoad(vector, first, llvm::Align(1));
+  auto* end = builder.CreateAlignedLoad(byte, last, llvm::Align(1));
+  if (!guard) {
+    tag_access(low, root);
+    tag_access(end, root);
+  }
+  std::vector<int> next, spread;
+  for (unsigned i = 0; i < bytes; ++i) next.push_back(static_cast<int>(i + 1));
+  llvm::Value* ends = builder.CreateInsertElement(llvm::PoisonValue::get(vector), end, uint64_t{0});
+  llvm::Value* high = builder.CreateShuffleVector(low, ends, next);
+  // 8 - shift in two steps, because a shift by 8 is undefined.
+  llvm::Value* shift = builder.CreateTrunc(builder.CreateAnd(bit, index(7)), byte);
+  llvm::Value* rest = builder.CreateSub(builder.getInt8(7), shift);
+  high = builder.CreateShl(builder.CreateShl(high, llvm::ConstantInt::get(vector, 1)),
+                           builder.CreateVectorSplat(bytes, rest));
+  llvm::Value* run = builder.CreateOr(builder.CreateLShr(low, builder.CreateVectorSplat(bytes, shift)), high);
+  for (unsigned lane = 0; lane < width; ++lane) spread.push_back(static_cast<int>(lane / per_byte));
+  std::vector<llvm::Constant*> shifts;
+  for (unsigned lane = 0; lane < width; ++lane)
+    shifts.push_back(builder.getInt8(static_cast<uint8_t>(lane % per_byte * bits)));
+  llvm::Value* elements = builder.CreateShuffleVector(run, spread);
+  elements = builder.CreateLShr(elements, llvm::ConstantVector::get(shifts));
+  return builder.CreateTrunc(elements, llvm::FixedVectorType::get(scalar_type(e.type), width));
 }
 
 // A vector from consecutive elements. Unguarded, under one condition, or lane by lane.

@@ -144,16 +144,15 @@ class TileEmitter {
               llvm::Value* at =
                   builder_.CreateGEP(emitter_.memory_type(b_type), panels[static_cast<size_t>(j)], offset);
               columns.push_back(
-                  widen(emitter_, builder_.CreateAlignedLoad(b_vector, at, b_align), b_type, type));
+                  emitter_.convert(builder_.CreateAlignedLoad(b_vector, at, b_align), b_type, type));
             }
           }
           llvm::Value* a_offset = builder_.CreateMul(k, a_step);
           for (int r = 0; r < rows_; ++r) {
             llvm::Value* at =
                 builder_.CreateGEP(emitter_.memory_type(a_type), rows[static_cast<size_t>(r)], a_offset);
-            llvm::Value* element =
-                widen(emitter_, builder_.CreateAlignedLoad(emitter_.memory_type(a_type), at, a_align), a_type,
-                      type);
+            llvm::Value* element = emitter_.convert(
+                builder_.CreateAlignedLoad(emitter_.memory_type(a_type), at, a_align), a_type, type);
             llvm::Value* splat = builder_.CreateVectorSplat(static_cast<unsigned>(p_.plan.lanes), element);
             for (int v = 0; v < panels_ * p_.plan.vectors; ++v) {
               llvm::AllocaInst* slot = accumulator(r, v);

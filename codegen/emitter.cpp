@@ -34,20 +34,19 @@ llvm::Type* KernelEmitter::scalar_type(DType type) const {
       return llvm::Type::getFloatTy(context);
     case DType::kDouble:
       return llvm::Type::getDoubleTy(context);
-    case DType::kFloat16:
-      return llvm::Type::getHalfTy(context);
-    case DType::kBfloat16:
-      return llvm::Type::getBFloatTy(context);
     default:
       break;
   }
-  if (!is_integer(type) || bit_width(type) < 8) {
+  // Floats of 16 bits and less are their codes: expand_small_floats leaves no arithmetic of them, and LLVM's
+  // own types of 16 bits are promoted and rounded by library calls on targets without instructions for them.
+  if (!is_integer(type) && !is_float(type)) {
     fail(ErrorKind::kModel, "no code generation for elements of type {}", onnx_name(type));
   }
   return llvm::Type::getIntNTy(context, static_cast<unsigned>(bit_width(type)));
 }
 
 llvm::Type* KernelEmitter::memory_type(DType type) const {
+  check(type == DType::kBool || bit_width(type) >= 8, "elements of whole bytes");
   return type == DType::kBool ? llvm::Type::getInt8Ty(builder.getContext()) : scalar_type(type);
 }
 

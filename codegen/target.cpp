@@ -47,11 +47,13 @@ void derive(Target& target, const llvm::MCSubtargetInfo& subtarget) {
     target.isa = Isa::kNeon;
     target.vector_bits = 128;
     target.vector_registers = 32;
+    target.has_f16 = true;
     return;
   }
   const bool avx512 = has("avx512f") && has("avx512vl") && has("avx512bw") && has("avx512dq");
   target.has_fma = has("fma");
   target.has_masks = avx512;
+  target.has_f16 = has("f16c");
   target.has_vnni = has("avx512vnni") || has("avxvnni");
   target.has_bf16 = has("avx512bf16");
   if (avx512) {

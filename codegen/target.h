@@ -21,6 +21,7 @@ struct Target {
   int vector_registers = 16;
   bool has_fma = true;
   bool has_masks = false;  // AVX-512 style predicates: masked loads and stores are as fast as plain ones
+  bool has_f16 = false;    // converts float16 from and to float32
   bool has_vnni = false;
   bool has_bf16 = false;
   int64_t l1_bytes = 32 << 10;

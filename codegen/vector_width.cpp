@@ -10,7 +10,7 @@ struct ElementBits {
   int widest = 8;
   int narrowest = 64;
   void add(DType type) {
-    const int bits = type == DType::kBool ? 8 : bit_width(type);
+    const int bits = std::max(8, bit_width(type));
     widest = std::max(widest, bits);
     narrowest = std::min(narrowest, bits);
   }

@@ -4,6 +4,7 @@
 #include "passes/choose_layouts.h"
 #include "passes/choose_schedules.h"
 #include "passes/passes.h"
+#include "passes/unpack_subbytes.h"
 
 namespace dlc::passes {
 
@@ -17,6 +18,7 @@ std::vector<Pass> pipeline(const Options& options) {
         {.name = "fold_constants", .run = fold_constants},
         {.name = "eliminate", .run = eliminate},
         lower,
+        {.name = "unpack_subbytes", .run = unpack_subbytes},
         {.name = "choose_layouts", .run = choose_layouts},
         {.name = "choose_schedules", .run = choose_schedules},
     };
@@ -36,6 +38,7 @@ std::vector<Pass> pipeline(const Options& options) {
       {.name = "fold_constants", .run = fold_constants},
       {.name = "eliminate", .run = eliminate},
       lower,
+      {.name = "unpack_subbytes", .run = unpack_subbytes},
       {.name = "choose_layouts", .run = choose_layouts},
       {.name = "choose_schedules", .run = choose_schedules},
   };

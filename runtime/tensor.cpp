@@ -1,12 +1,11 @@
 #include "runtime/tensor.h"
 
-#include <bit>
-#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
 
 #include "runtime/error.h"
+#include "runtime/small_floats.h"
 
 namespace dlc {
 namespace {
@@ -32,41 +31,6 @@ int64_t checked_bytes(DType type, const std::vector<int64_t>& shape) {
     fail_overflow(shape);
   }
   return byte_size(type, size);
-}
-
-// Conversions of the two 16-bit floats.
-float half_to_float(uint16_t bits) {
-  uint32_t sign = static_cast<uint32_t>(bits & 0x8000u) << 16;
-  uint32_t exponent = (bits >> 10) & 31u;
-  uint32_t mantissa = bits & 1023u;
-  if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
-  if (exponent != 0) return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
-  float value = std::ldexp(static_cast<float>(mantissa), -24);
-  return sign != 0 ? -value : value;
-}
-
-uint16_t double_to_half(double value) {
-  uint16_t sign = std::signbit(value) ? 0x8000u : 0;
-  double magnitude = std::fabs(value);
-  if (std::isnan(value)) return sign | 0x7e00u;
-  if (magnitude >= 65520.0) return sign | 0x7c00u;
-  int exponent = magnitude < 0x1p-14 ? -14 : std::ilogb(magnitude);
-  // In units of the last place; rounding to 2^11 carries into the exponent by itself.
-  auto units = static_cast<uint32_t>(std::nearbyint(std::ldexp(magnitude, 10 - exponent)));
-  return static_cast<uint16_t>(sign | (static_cast<uint32_t>(exponent + 14) * 1024u + units));
-}
-
-float bfloat_to_float(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
-
-uint16_t double_to_bfloat(double value) {
-  if (std::isnan(value)) return 0x7fc0u;
-  float single = static_cast<float>(value);
-  // Rounding to odd in the first step keeps the second step's result that of a single rounding.
-  uint32_t bits = std::bit_cast<uint32_t>(single);
-  if (std::isfinite(value) && static_cast<double>(single) != value && (bits & 1) == 0) {
-    bits += std::fabs(single) < std::fabs(value) ? 1 : -1;
-  }
-  return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
 int packed_element(const void* data, int64_t index, int bits) {
@@ -144,7 +108,20 @@ void write(void* data, int64_t index, T value) {
   fail(ErrorKind::kData, "elements of type {} cannot be converted to numbers", onnx_name(type));
 }
 
-bool is_packed_integer(DType type) { return is_integer(type) && bit_width(type) < 8; }
+bool is_packed(DType type) { return (is_integer(type) || is_float(type)) && bit_width(type) < 8; }
+bool is_small_float(DType type) { return is_float(type) && bit_width(type) <= 16; }
+
+// The code of an element of a small float.
+uint16_t float_code(const void* data, DType type, int64_t index) {
+  if (bit_width(type) < 8) return static_cast<uint16_t>(packed_element(data, index, bit_width(type)));
+  return bit_width(type) == 8 ? read<uint8_t>(data, index) : read<uint16_t>(data, index);
+}
+
+void set_float_code(void* data, DType type, int64_t index, uint16_t code) {
+  if (bit_width(type) < 8) return set_packed_element(data, index, bit_width(type), code);
+  if (bit_width(type) == 8) return write<uint8_t>(data, index, static_cast<uint8_t>(code));
+  write<uint16_t>(data, index, code);
+}
 
 }  // namespace
 
@@ -199,9 +176,8 @@ double Tensor::get_double(int64_t index) const {
   double result = 0;
   if (with_type(type_, [&]<class T>(T) { result = static_cast<double>(read<T>(data_, index)); }))
     return result;
-  if (is_packed_integer(type_)) return static_cast<double>(get_int(index));
-  if (type_ == DType::kFloat16) return half_to_float(read<uint16_t>(data_, index));
-  if (type_ == DType::kBfloat16) return bfloat_to_float(read<uint16_t>(data_, index));
+  if (is_small_float(type_)) return decode_small_float(type_, float_code(data_, type_, index));
+  if (is_packed(type_)) return static_cast<double>(get_int(index));
   fail_conversion(type_);
 }
 
@@ -209,7 +185,7 @@ int64_t Tensor::get_int(int64_t index) const {
   int64_t result = 0;
   if (with_type(type_, [&]<class T>(T) { result = static_cast<int64_t>(read<T>(data_, index)); }))
     return result;
-  if (is_packed_integer(type_)) {
+  if (is_packed(type_) && is_integer(type_)) {
     int bits = bit_width(type_);
     int value = packed_element(data_, index, bits);
     return is_signed(type_) ? sign_extend(value, bits) : value;
@@ -219,15 +195,16 @@ int64_t Tensor::get_int(int64_t index) const {
 
 void Tensor::set_double(int64_t index, double value) {
   if (with_type(type_, [&]<class T>(T) { write<T>(mutable_data(), index, static_cast<T>(value)); })) return;
-  if (is_packed_integer(type_)) return set_int(index, static_cast<int64_t>(value));
-  if (type_ == DType::kFloat16) return write<uint16_t>(mutable_data(), index, double_to_half(value));
-  if (type_ == DType::kBfloat16) return write<uint16_t>(mutable_data(), index, double_to_bfloat(value));
+  if (is_small_float(type_)) {
+    return set_float_code(mutable_data(), type_, index, encode_small_float(type_, value));
+  }
+  if (is_packed(type_)) return set_int(index, static_cast<int64_t>(value));
   fail_conversion(type_);
 }
 
 void Tensor::set_int(int64_t index, int64_t value) {
   if (with_type(type_, [&]<class T>(T) { write<T>(mutable_data(), index, static_cast<T>(value)); })) return;
-  if (is_packed_integer(type_)) {
+  if (is_packed(type_) && is_integer(type_)) {
     return set_packed_element(mutable_data(), index, bit_width(type_), static_cast<int>(value));
   }
   set_double(index, static_cast<double>(value));

@@ -1,4 +1,6 @@
 // Cast and CastLike.
+#include <limits>
+
 #include "ir/builder.h"
 #include "ir/ops/elementwise.h"
 #include "ir/ops/infer_util.h"
@@ -30,23 +32,65 @@ void infer_cast(InferContext& context) {
   infer_to(context, static_cast<DType>(to));
 }
 
+bool is_element(DType type) { return is_float(type) || is_integer(type) || type == DType::kBool; }
+
+enum class RoundMode : uint8_t { kUp, kDown, kNearest };
+
+RoundMode round_mode(const Node& node) {
+  std::string mode = node.attribute<std::string>("round_mode", "up");
+  if (mode == "up") return RoundMode::kUp;
+  if (mode == "down") return RoundMode::kDown;
+  if (mode == "nearest") return RoundMode::kNearest;
+  fail(ErrorKind::kModel, "attribute 'round_mode': expected up, down or nearest, found '{}'", mode);
+}
+
+// To a power of two: first in float64, where the fraction can be dropped or carried into the exponent; what
+// kCast then gets is exact or, for the nearest, still to be rounded.
+Expr to_e8m0(const Expr& x, RoundMode mode, bool saturate) {
+  constexpr int64_t kFraction = (int64_t{1} << 52) - 1;
+  Expr value = cast(x, DType::kDouble);
+  if (mode != RoundMode::kNearest) {
+    Expr bits = make(ExprOp::kBitcast, DType::kInt64, {value});
+    if (mode == RoundMode::kUp) bits = bits + integer(kFraction);
+    bits = binary(ExprOp::kAnd, bits, integer(~kFraction));
+    Expr power = make(ExprOp::kBitcast, DType::kDouble, {bits});
+    value = select(unary(ExprOp::kIsNan, value) || unary(ExprOp::kIsInf, value), value, power);
+  }
+  Expr code = cast(value, DType::kFloat8E8M0);
+  if (saturate) return code;
+  Expr inside = value >= real(0x1p-127, DType::kDouble) && value < real(0x1.8p127, DType::kDouble);
+  return select(inside, code, real(std::numeric_limits<double>::quiet_NaN(), DType::kFloat8E8M0));
+}
+
+// Without saturation what is too large becomes infinity or NaN.
+Expr convert(const Node& node, const Expr& x, DType to) {
+  bool saturates = node.attribute<int64_t>("saturate", 1) != 0;
+  if (to == DType::kFloat8E8M0) return to_e8m0(x, round_mode(node), saturates);
+  // A number outside of the range of an integer of less than a byte keeps its low bits, as in ONNX's cases.
+  if (is_integer(to) && bit_width(to) < 8 && is_float(x.type())) return cast(cast(x, DType::kInt32), to);
+  return saturates ? saturating_cast(x, to) : cast(x, to);
+}
+
 void lower_cast(LowerContext& context) {
   DType from = context.input_type(0).dtype;
   DType to = context.output_type().dtype;
   for (DType type : {from, to}) {
-    if (belongs_to(type, TypeClass::kScalar)) continue;
+    if (is_element(type)) continue;
     fail(ErrorKind::kModel, "{}: conversion from {} to {} has no kernel", context.node().describe(),
          name(from), name(to));
   }
   // The result type is the output's: lower_elementwise_exact casts.
-  lower_elementwise_exact(
-      context, [&](const std::vector<Expr>& args) { return from == to ? args[0] : cast(args[0], to); });
+  lower_elementwise_exact(context, [&](const std::vector<Expr>& args) {
+    return from == to ? args[0] : convert(context.node(), args[0], to);
+  });
 }
 
 void infer_cast_like(InferContext& context) { infer_to(context, context.dtype(1)); }
 
 bool expand_cast_like(Builder& builder, Node& node) {
-  builder.replace(node, 0, builder.cast(node.input(0), node.input(1)->dtype()));
+  Attributes attributes = node.attributes();
+  attributes["to"] = static_cast<int64_t>(node.input(1)->dtype());
+  builder.replace(node, 0, builder.op("Cast", {node.input(0)}, std::move(attributes)));
   return true;
 }
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "ir/ops/infer_util.h"
+#include "runtime/small_floats.h"
 
 namespace dlc::ir {
 namespace {
@@ -38,6 +39,16 @@ DType compute_type(DType type) {
 Expr widen(const Expr& value) {
   DType type = compute_type(value.type());
   return type == value.type() ? value : cast(value, type);
+}
+
+Expr saturating_cast(const Expr& value, DType type) {
+  const bool clamps = is_float(type) && bit_width(type) == 8 && type != DType::kFloat8E8M0;
+  if (!clamps) return cast(value, type);
+  if (!is_float(value.type())) return saturating_cast(cast(value, DType::kFloat), type);
+  const SmallFloatFormat& format = *small_float_format(type);
+  double limit = decode_small_float(format, static_cast<uint16_t>(format.max_finite));
+  Expr high = real(limit, value.type()), low = real(-limit, value.type());
+  return cast(min(max(value, low), high), type);
 }
 
 Expr scalar_constant(const Value* value) {

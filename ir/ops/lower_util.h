@@ -19,6 +19,9 @@ DType compute_type(DType type);
 inline DType accumulator_type(DType type) { return compute_type(type); }
 // `value` in its compute_type.
 Expr widen(const Expr& value);
+// `value` in another type; where the target is a float of 8 bits or less, what is too large becomes its
+// largest finite value.
+Expr saturating_cast(const Expr& value, DType type);
 // The only element of a constant input, as an expression of its type; empty where it is no such thing.
 Expr scalar_constant(const Value* value);
 // The extent as a number of the (floating-point) type.

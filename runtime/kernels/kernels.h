@@ -47,6 +47,12 @@ int32_t dlc_unique(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* o
 int32_t dlc_non_max_suppression(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
                                 const int64_t* params);
 
+// Elements of two or four bits, packed as ONNX stores them.
+// inputs:  the elements, one a byte
+// outputs: the same elements, of their own type
+// params:  bits of an element
+int32_t dlc_pack(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs, const int64_t* params);
+
 }  // extern "C"
 
 namespace dlc::kernels {
@@ -62,6 +68,7 @@ inline constexpr KernelSymbol kKernels[] = {
     {"dlc_compress", dlc_compress},
     {"dlc_unique", dlc_unique},
     {"dlc_non_max_suppression", dlc_non_max_suppression},
+    {"dlc_pack", dlc_pack},
 };
 
 }  // namespace dlc::kernels
