@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "ir/kernel/text.h"
+#include "ir/kernel/verify.h"
 #include "ir/text.h"
 #include "ir/verify.h"
 #include "runtime/error.h"
@@ -72,6 +73,8 @@ class Manager {
     std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
     report_.seconds.emplace_back(pass.name, taken.count());
     if (is_graph_pass && (options_.verify || pass.expands)) check_graph(pass);
+    scheduled_ |= pass.schedules;
+    if (!is_graph_pass && options_.verify && !scheduled_) check_program(pass);
     if (wants_dump(pass.name)) dump(pass.name, is_graph_pass);
   }
 
@@ -98,6 +101,15 @@ class Manager {
     }
   }
 
+  void check_program(const Pass& pass) {
+    try {
+      ir::verify(program_);
+    } catch (Error& error) {
+      error.add_context(fmt::format("after pass '{}'", pass.name));
+      throw;
+    }
+  }
+
   void dump(std::string_view name, bool is_graph_pass) {
     std::string text = is_graph_pass ? ir::to_text(graph_) : ir::to_text(program_);
     if (text == last_dump_) text = "(unchanged)\n";
@@ -111,6 +123,7 @@ class Manager {
   ir::RewriteCounter rewrites_;
   ir::Program program_;
   ir::GraphStage stage_ = ir::GraphStage::kImported;
+  bool scheduled_ = false;
   std::string last_dump_;
 };
 

@@ -28,6 +28,9 @@ struct Pass {
   std::variant<GraphPass, LowerPass, ProgramPass> run;
   // What the graph must be like after this pass and the ones that follow.
   bool expands = false;
+  // Loops are as machine code runs them afterwards (indices beyond their axis, loops inside of lanes), which
+  // the verifier of programs does not take.
+  bool schedules = false;
 };
 
 struct PassReport {

@@ -3,6 +3,8 @@
 #include "ir/kernel/lower.h"
 #include "passes/choose_layouts.h"
 #include "passes/choose_schedules.h"
+#include "passes/expand_math.h"
+#include "passes/fusion/fuse_kernels.h"
 #include "passes/passes.h"
 #include "passes/unpack_subbytes.h"
 
@@ -11,6 +13,7 @@ namespace dlc::passes {
 std::vector<Pass> pipeline(const Options& options) {
   const Pass expand{.name = "expand_composites", .run = expand_composites, .expands = true};
   const Pass lower{.name = "lower_to_kernels", .run = ir::lower_to_kernels};
+  const Pass schedule{.name = "choose_schedules", .run = choose_schedules, .schedules = true};
   if (options.reference) {
     return {
         {.name = "fold_constants", .run = fold_constants},
@@ -20,7 +23,7 @@ std::vector<Pass> pipeline(const Options& options) {
         lower,
         {.name = "unpack_subbytes", .run = unpack_subbytes},
         {.name = "choose_layouts", .run = choose_layouts},
-        {.name = "choose_schedules", .run = choose_schedules},
+        schedule,
     };
   }
   return {
@@ -39,8 +42,12 @@ std::vector<Pass> pipeline(const Options& options) {
       {.name = "eliminate", .run = eliminate},
       lower,
       {.name = "unpack_subbytes", .run = unpack_subbytes},
+      // Values between kernels lose their memory, then what is left gets a place and an order.
+      {.name = "fuse_kernels", .run = fuse_kernels},
+      {.name = "elide_copies", .run = elide_copies},
       {.name = "choose_layouts", .run = choose_layouts},
-      {.name = "choose_schedules", .run = choose_schedules},
+      schedule,
+      {.name = "expand_math", .run = static_cast<ProgramPass>(expand_math)},
   };
 }
 

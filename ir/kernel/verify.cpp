@@ -117,14 +117,17 @@ bool may_appear(AxisRole role, bool in_a, bool in_b, bool in_out) {
   return in_a;
 }
 
-void verify_place(const Contraction& contraction, const std::vector<Expr>& index, std::string_view place) {
+// A packed operand is indexed by panel and column.
+void verify_place(const Contraction& contraction, const std::vector<Expr>& index, std::string_view place,
+                  bool packed = false) {
   const bool a = place == "a", b = place == "b", out = !a && !b;
   for (const ContractionAxis& axis : contraction.axes) {
     for (const Expr& i : index) {
       if (!uses_var(i, axis.var)) continue;
       if (!may_appear(axis.role, a, b, out))
         wrong("axis {} appears in {}, which its role forbids", var_text(axis.var), place);
-      if (!affine_in(i, axis.var)) wrong("{} is not affine in {}", to_string(i), var_text(axis.var));
+      if (!packed && !affine_in(i, axis.var))
+        wrong("{} is not affine in {}", to_string(i), var_text(axis.var));
     }
   }
 }
@@ -132,7 +135,7 @@ void verify_place(const Contraction& contraction, const std::vector<Expr>& index
 void verify_operand(const Operand& operand, const Contraction& contraction, std::string_view place,
                     ExprVerifier& exprs) {
   exprs.index(operand.buffer, operand.index, operand.padded);
-  verify_place(contraction, operand.index, place);
+  verify_place(contraction, operand.index, place, place == "b" && contraction.schedule.b_packed);
   if (!operand.zero_point) return;
   exprs.expression(operand.zero_point, false);
   if (!is_integer(operand.zero_point.type())) wrong("a zero point of {} is no integer", place);
