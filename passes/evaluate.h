@@ -9,7 +9,7 @@
 namespace dlc::passes {
 
 struct EvaluateOptions {
-  int64_t max_operations = 1 << 20;  // scalar statements that may run
+  int64_t max_operations = 1 << 25;  // scalar statements that may run
   // Of outputs that are larger than all inputs together.
   int64_t max_grown_elements = 1 << 16;
 };

@@ -8,6 +8,8 @@
 namespace dlc::ir {
 namespace {
 
+double epsilon_of(const LowerContext& context) { return context.node().attribute<double>("epsilon", 1e-5F); }
+
 // ---- LayerNormalization, RMSNormalization -----------------------------------------------------------------
 
 size_t first_axis(const InferContext& context) {
@@ -87,7 +89,7 @@ void lower_layer_norm(LowerContext& context) {
   check_parameters(context);
   RowStatistics kernel(context, trailing_rows(context, first_axis(facts(context))));
   Expr mean = kernel.mean();
-  Expr inverse = kernel.inverse_deviation(mean, context.node().attribute<double>("epsilon", 1e-5F));
+  Expr inverse = kernel.inverse_deviation(mean, epsilon_of(context));
   store_statistics(context, kernel, 1, mean);
   store_statistics(context, kernel, 2, inverse);
   kernel.write(
@@ -99,7 +101,7 @@ void lower_rms_norm(LowerContext& context) {
   check_parameters(context);
   RowStatistics kernel(context, trailing_rows(context, first_axis(facts(context))));
   Expr square = kernel.mean_square();
-  Expr inverse = kernel.inverse_root(square, context.node().attribute<double>("epsilon", 1e-5F));
+  Expr inverse = kernel.inverse_root(square, epsilon_of(context));
   kernel.write([&](const Expr& x, const Index& index) { return scaled(context, x * inverse, index); });
   kernel.finish();
 }
@@ -137,13 +139,9 @@ Expr scaled_by_channel(LowerContext& context, const Expr& normal, const Expr& ch
   return normal * scale + bias;
 }
 
-// Rows of [groups of channels][channels of a group, spatial axes...].
-void lower_grouped(LowerContext& context, const Dim& groups) {
+// Rows of [groups of channels][channels of a group, spatial axes...], in one kernel.
+void lower_grouped_rows(LowerContext& context, const Dim& groups, const Dim& channels) {
   const Shape& shape = context.input_shape(0);
-  check_equal(context, context.input_shape(1)[0], shape[1], "scale");
-  check_equal(context, context.input_shape(2)[0], shape[1], "bias");
-  Dim channels = floor_div(shape[1], groups);
-  check_equal(context, channels * groups, shape[1], "channels in whole groups");
   RowDomain rows;
   rows.outer = {shape[0], groups};
   rows.inner = {channels};
@@ -156,11 +154,96 @@ void lower_grouped(LowerContext& context, const Dim& groups) {
   };
   RowStatistics kernel(context, std::move(rows));
   Expr mean = kernel.mean();
-  Expr inverse = kernel.inverse_deviation(mean, context.node().attribute<double>("epsilon", 1e-5F));
+  Expr inverse = kernel.inverse_deviation(mean, epsilon_of(context));
   kernel.write([&](const Expr& x, const Index& index) {
     return scaled_by_channel(context, (x - mean) * inverse, index[1]);
   });
   kernel.finish();
+}
+
+// The same for images: sums run over the pixels of one line at a time with the channels side by side, so that
+// they are as fast where channels are innermost as where they are not, and lines are tasks of their own.
+class GroupedImage {
+ public:
+  GroupedImage(LowerContext& context, const Dim& groups, const Dim& channels)
+      : context_(context),
+        groups_(groups),
+        channels_(channels),
+        shape_(context.input_shape(0)),
+        type_(compute_type(context.input_type(0).dtype)) {}
+
+  void lower() {
+    const Expr count = extent_as(channels_ * product(Shape(shape_.begin() + 2, shape_.end())), type_);
+    const BufferId mean = group_sum(
+        "mean", [](const Expr& x, const Index&) { return x; }, [&](const Expr& sum) { return sum / count; });
+    auto deviation = [&](const Expr& x, const Index& channel) { return x - context_.at(mean, channel); };
+    const BufferId inverse = group_sum(
+        "deviation",
+        [&](const Expr& x, const Index& channel) {
+          const Expr d = deviation(x, channel);
+          return d * d;
+        },
+        [&](const Expr& sum) {
+          const Expr root = unary(ExprOp::kSqrt, sum / count + constant(type_, epsilon_of(context_)));
+          return constant(type_, 1) / root;
+        });
+    context_.map_output([&](const Index& index) {
+      const Index channel = {index[0], index[1]};
+      const Expr normal =
+          deviation(widen(context_.at_input(0, index)), channel) * context_.at(inverse, channel);
+      return cast(scaled_by_channel(context_, normal, index[1]), context_.output_type().dtype);
+    });
+  }
+
+ private:
+  // [batch, channels], equal for the channels of a group: finish(sum over the group's elements of term(x,
+  // [batch, channel])).
+  BufferId group_sum(const char* name, const std::function<Expr(const Expr& x, const Index& channel)>& term,
+                     const std::function<Expr(const Expr& sum)>& finish) {
+    const Shape pixels(shape_.begin() + 3, shape_.end());
+    const BufferId lines =
+        context_.temp(type_, {shape_[0], shape_[2], shape_[1]}, std::string(name) + ".lines");
+    context_.reduce(
+        lines, pixels, Combiner::kSum, constant(type_, 0),
+        [&](const Index& line, const Index& pixel) {
+          Index index = {line[0], line[2], line[1]};
+          index.insert(index.end(), pixel.begin(), pixel.end());
+          return term(widen(context_.at_input(0, index)), {line[0], line[2]});
+        },
+        {}, std::string(name) + "_of_lines");
+    const BufferId result = context_.temp(type_, {shape_[0], groups_}, name);
+    context_.reduce(
+        result, {shape_[2], channels_}, Combiner::kSum, constant(type_, 0),
+        [&](const Index& group, const Index& inner) {
+          return context_.at(lines, {group[0], inner[0], group[1] * dim(channels_) + inner[1]});
+        },
+        finish, name);
+    if (groups_ == shape_[1]) return result;
+    const BufferId spread = context_.temp(type_, {shape_[0], shape_[1]}, name);
+    context_.map(
+        spread,
+        [&](const Index& channel) {
+          return context_.at(result, {channel[0], binary(ExprOp::kFloorDiv, channel[1], dim(channels_))});
+        },
+        name);
+    return spread;
+  }
+
+  LowerContext& context_;
+  Dim groups_;
+  Dim channels_;  // of a group
+  Shape shape_;
+  DType type_;
+};
+
+void lower_grouped(LowerContext& context, const Dim& groups) {
+  const Shape& shape = context.input_shape(0);
+  check_equal(context, context.input_shape(1)[0], shape[1], "scale");
+  check_equal(context, context.input_shape(2)[0], shape[1], "bias");
+  Dim channels = floor_div(shape[1], groups);
+  check_equal(context, channels * groups, shape[1], "channels in whole groups");
+  if (shape.size() < 4) return lower_grouped_rows(context, groups, channels);
+  GroupedImage(context, groups, channels).lower();
 }
 
 void lower_instance_norm(LowerContext& context) { lower_grouped(context, context.input_shape(0)[1]); }

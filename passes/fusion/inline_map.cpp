@@ -66,7 +66,12 @@ class Inliner {
   Expr element(const Expr& load) {
     ++sites_;
     const Index at = domain_index(load->buffer, load->args);
-    return fits_ ? ir::simplify(map_.at(at), ranges_) : Expr();
+    if (!fits_) return {};
+    const Expr value = ir::simplify(map_.at(at), ranges_);
+    for (const Expr& inner : loads_of(value)) {
+      fits_ = fits_ && std::all_of(inner->args.begin(), inner->args.end(), is_division_free);
+    }
+    return value;
   }
 
   // An operand of a contraction reads what is copied directly.

@@ -87,7 +87,55 @@ bool drop_split(Builder& builder, Node& node) {
          keep(builder, node, node.input(0));
 }
 
+// ---- Concatenations that begin alike
+// -----------------------------------------------------------------------
+
+int64_t concat_axis(const Node& node) {
+  const auto axis = node.attribute<int64_t>("axis");
+  return axis < 0 ? axis + static_cast<int64_t>(node.output()->shape().size()) : axis;
+}
+
+bool begins_with(const Node& node, const Node& prefix) {
+  return std::equal(prefix.inputs().begin(), prefix.inputs().end(), node.inputs().begin());
+}
+
+bool stands_before(const ir::Graph& graph, const Node& a, const Node& b) {
+  for (const auto& node : graph.nodes()) {
+    if (node.get() == &a) return true;
+    if (node.get() == &b) return false;
+  }
+  return false;
+}
+
+// The longest other concatenation that this one goes on from: [a, b] of [a, b, c].
+const Node* longest_prefix(const Node& node) {
+  const Node* best = nullptr;
+  for (const ir::Use& use : node.input(0)->uses()) {
+    const Node& other = *use.node;
+    const size_t count = other.inputs().size();
+    if (use.index != 0 || &other == &node || !is_op(other, "Concat") || &other.graph() != &node.graph())
+      continue;
+    if (count < 2 || count >= node.inputs().size() || (best != nullptr && count <= best->inputs().size()))
+      continue;
+    if (concat_axis(other) != concat_axis(node) || !begins_with(node, other)) continue;
+    if (stands_before(node.graph(), other, node)) best = &other;
+  }
+  return best;
+}
+
+// Dense blocks concatenate all features so far, again and again. Each then only appends to the one before it,
+// which needs no copy where both lie in one buffer.
+bool share_concat_prefix(Builder& builder, Node& node) {
+  const Node* prefix = node.inputs().size() < 3 ? nullptr : longest_prefix(node);
+  if (prefix == nullptr) return false;
+  std::vector<Value*> inputs = {prefix->output()};
+  inputs.insert(inputs.end(), node.inputs().begin() + static_cast<std::ptrdiff_t>(prefix->inputs().size()),
+                node.inputs().end());
+  return keep(builder, node, builder.op("Concat", std::move(inputs), {{"axis", concat_axis(node)}}));
+}
+
 constexpr ir::Rule kRules[] = {
+    {"share_concat_prefix", "Concat", share_concat_prefix},
     {"simplify_reshape", "Reshape", simplify_reshape},
     {"simplify_reshape", "Flatten", simplify_reshape},
     {"simplify_reshape", "Squeeze", simplify_reshape},

@@ -1,9 +1,10 @@
-// Chains that are LayerNormalization or RMSNormalization.
+// Chains that are LayerNormalization, RMSNormalization or GroupNormalization.
 #include <algorithm>
 
 #include "ir/op.h"
 #include "passes/rewrites/match.h"
 #include "passes/rewrites/rules.h"
+#include "passes/rewrites/weights.h"
 
 namespace dlc::passes {
 namespace {
@@ -163,7 +164,37 @@ bool absorb_shift(Builder& builder, Node& node) {
   return false;
 }
 
+// A parameter of each group, repeated for the group's channels.
+Value* for_channels(Builder& builder, const Value* of_groups, int64_t channels_of_group) {
+  std::vector<double> values;
+  for (double value : doubles(of_groups->constant()))
+    values.insert(values.end(), static_cast<size_t>(channels_of_group), value);
+  return builder.constant(vector_of(of_groups->dtype(), values));
+}
+
+// Reshape(InstanceNormalization(Reshape(x, [n, groups, -1]))) back to the shape of x.
+bool raise_group(Builder& builder, Node& node) {
+  Node* norm = sole_producer(node.input(0), "InstanceNormalization");
+  Node* split = norm == nullptr ? nullptr : producer(norm->input(0), "Reshape");
+  if (split == nullptr || !norm->input(1)->is_constant() || !norm->input(2)->is_constant()) return false;
+  Value* x = split->input(0);
+  const ir::Shape& shape = x->shape();
+  const ir::Shape& rows = norm->input(0)->shape();
+  if (shape.size() < 3 || rows.size() != 3 || shape != node.output()->shape() || shape[0] != rows[0])
+    return false;
+  if (!shape[1].is_constant() || !rows[1].is_constant() || rows[1].value() < 1) return false;
+  if (shape[1].value() % rows[1].value() != 0) return false;
+  const int64_t channels = shape[1].value() / rows[1].value();
+  Value* result = builder.op(
+      "GroupNormalization",
+      {x, for_channels(builder, norm->input(1), channels), for_channels(builder, norm->input(2), channels)},
+      {{"num_groups", rows[1].value()}, {"epsilon", norm->attribute<double>("epsilon", 1e-5F)}});
+  builder.replace(node, 0, result);
+  return true;
+}
+
 constexpr ir::Rule kRules[] = {
+    {"raise_group_normalization", "Reshape", raise_group},
     {"raise_normalization", "Div", raise},
     {"raise_normalization", "Mul", raise},
     {"absorb_normalization_scale", "Mul", absorb_scale},
