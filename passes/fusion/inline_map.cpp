@@ -37,11 +37,11 @@ class Inliner {
       redirect(c->a);
       redirect(c->b);
     }
+    // What is left are operands of nodes that take whole buffers.
+    for (BufferId id : ir::reads(kernel)) fits_ = fits_ && ir::root_of(program_, id) != root_;
     if (!fits_) return std::nullopt;
     return kernel;
   }
-
-  int sites() const { return sites_; }
 
  private:
   bool is_element(const Expr& e) const {
@@ -64,7 +64,6 @@ class Inliner {
   }
 
   Expr element(const Expr& load) {
-    ++sites_;
     const Index at = domain_index(load->buffer, load->args);
     if (!fits_) return {};
     const Expr value = ir::simplify(map_.at(at), ranges_);
@@ -101,7 +100,6 @@ class Inliner {
   BufferId root_;
   ir::VarRanges ranges_;
   bool fits_ = true;
-  int sites_ = 0;
 };
 
 size_t count_loads(const ir::Kernel& kernel) {
