@@ -16,6 +16,7 @@
 #include "passes/pipeline.h"
 #include "passes/plan_memory.h"
 #include "runtime/error.h"
+#include "runtime/version.h"
 #include "runtime/weights_file.h"
 
 namespace dlc::codegen {
@@ -49,12 +50,17 @@ class Compilation {
   Compilation(ir::Graph& graph, const CompileOptions& options)
       : start_(Clock::now()), options_(options), target_(Target::parse(options.cpu)) {
     passes::PassReport pass_report;
-    program_ = passes::run_pipeline(graph, options.passes, &pass_report);
+    program_ = passes::run_pipeline(graph, pass_options(), &pass_report);
+    if (pass_report.stopped) {
+      fail(ErrorKind::kUsage, "there is no code to make when the passes stop after '{}'",
+           options.passes.stop_after);
+    }
     report_.graph_nodes = pass_report.graph_nodes;
     for (const auto& [pass, seconds] : pass_report.seconds) report_.pass_seconds[pass] += seconds;
     passes::expand_small_floats(program_, {.float16 = target_.has_f16});
 
     name_ = c_identifier(options.name.empty() ? graph.name() : options.name);
+    show_stage(0);
     constants_ = std::make_unique<ConstantPool>(program_);
     module_ = make_module(context_, target_, name_);
     KernelSet kernels = emit_kernels(*module_, program_, target_, name_);
@@ -65,7 +71,7 @@ class Compilation {
     if (plan.slots.empty() && plan.dynamic_buffers == 0) report_.arena_bytes = plan.fixed_bytes;
     ModelInfo info;
     info.name = name_;
-    info.build = fmt::format("dlc 0.1.0, {}", options.cpu == "native" ? target_.cpu : options.cpu);
+    info.build = fmt::format("dlc {}, {}", version(), options.cpu == "native" ? target_.cpu : options.cpu);
     info.content_hash = content_hash_ = content_hash();
     info.cpu_features = needed_features(target_);
     info.profile = options.profile;
@@ -73,6 +79,7 @@ class Compilation {
     header_ = write_header(program_, info);
     emit_program(*module_, {program_, plan, *constants_, kernels.code}, info);
     report_.pass_seconds["emit"] = seconds_since(start_) - passes_total();
+    show_stage(1);
     timed("optimize", [&] { optimize(*module_, target_); });
   }
 
@@ -81,6 +88,7 @@ class Compilation {
     model.content_hash = content_hash_;
     model.header = header_;
     model.name = name_;
+    show_stage(2);
     timed("machine_code", [&] { model.object = to_object(*module_, target_); });
     model.constants = constant_bytes_.defined() ? constant_bytes_ : constants_->bytes();
     report_.seconds = seconds_since(start_);
@@ -92,6 +100,22 @@ class Compilation {
   std::string to_assembly_text() { return to_assembly(*module_, target_); }
 
  private:
+  // The passes' share of the progress, with room for the stages that follow them.
+  passes::Options pass_options() {
+    passes::Options changed = options_.passes;
+    if (!changed.progress) return changed;
+    changed.progress = [this](std::string_view pass, int index, int count) {
+      passes_ = count;
+      options_.passes.progress(pass, index, count + static_cast<int>(std::size(kStages)));
+    };
+    return changed;
+  }
+
+  void show_stage(int index) const {
+    constexpr int kCount = static_cast<int>(std::size(kStages));
+    if (options_.passes.progress) options_.passes.progress(kStages[index], passes_ + index, passes_ + kCount);
+  }
+
   template <class F>
   void timed(const char* what, F&& f) {
     const auto start = Clock::now();
@@ -117,6 +141,8 @@ class Compilation {
     return text;
   }
 
+  static constexpr const char* kStages[] = {"emit", "optimize", "machine_code"};
+
   Clock::time_point start_;
   const CompileOptions& options_;
   Target target_;
@@ -129,7 +155,15 @@ class Compilation {
   std::string content_hash_;
   std::string header_;
   CompileReport report_;
+  int passes_ = 0;
 };
+
+// Writes the constants to a file of their own, if that is asked for.
+LinkInput link_input(const CompiledModel& model, const CompileOptions& options) {
+  if (options.weights_file.empty()) return {model.name, model.object, model.constants};
+  runtime::write_weights_file(options.weights_file, model.content_hash, model.constants);
+  return {model.name, model.object, Tensor()};
+}
 
 }  // namespace
 
@@ -141,15 +175,15 @@ runtime::Program load(CompiledModel model) { return load_object(model.object, mo
 
 void write_shared_library(const CompiledModel& model, const std::string& path,
                           const CompileOptions& options) {
-  const bool beside = !options.weights_file.empty();
-  if (beside) {
-    runtime::write_weights_file(options.weights_file, model.content_hash, model.constants);
-  }
-  link_shared_library({model.name, model.object, beside ? Tensor() : model.constants}, path);
+  link_shared_library(link_input(model, options), path);
 }
 
-void write_object(const CompiledModel& model, const std::string& path) {
-  link_object({model.name, model.object, model.constants}, path);
+void write_archive(const CompiledModel& model, const std::string& path, const CompileOptions& options) {
+  link_archive(link_input(model, options), path);
+}
+
+void write_object(const CompiledModel& model, const std::string& path, const CompileOptions& options) {
+  link_object(link_input(model, options), path);
 }
 
 runtime::Program compile(ir::Graph& graph, const CompileOptions& options) {

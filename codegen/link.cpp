@@ -8,6 +8,11 @@
 #include <unistd.h>
 
 #include <lld/Common/Driver.h>
+#include <llvm/ObjCopy/CommonConfig.h>
+#include <llvm/ObjCopy/ELF/ELFConfig.h>
+#include <llvm/ObjCopy/ELF/ELFObjcopy.h>
+#include <llvm/Object/ArchiveWriter.h>
+#include <llvm/Object/ELFObjectFile.h>
 #include <llvm/Support/raw_ostream.h>
 
 #include "codegen/constants_object.h"
@@ -53,13 +58,16 @@ class MemoryFile {
 };
 
 // The constants' symbol is defined even where a model has none.
-void write_constants(const LinkInput& input, MemoryFile& file) {
+void write_constants(const LinkInput& input, const std::function<void(std::string_view)>& write) {
   std::string_view data;
   if (input.constants.defined()) {
     data = {input.constants.as<char>(), static_cast<size_t>(input.constants.byte_size())};
   }
-  write_constants_object(data, constants_symbol(input.name), elf_machine(input.object),
-                         [&](std::string_view bytes) { file.write(bytes); });
+  write_constants_object(data, constants_symbol(input.name), elf_machine(input.object), write);
+}
+
+void write_constants(const LinkInput& input, MemoryFile& file) {
+  write_constants(input, [&](std::string_view bytes) { file.write(bytes); });
 }
 
 // LLD keeps its state in globals: one link at a time.
@@ -80,6 +88,41 @@ std::string export_list(const std::string& name) {
   return script + " local: *; };";
 }
 
+template <class T>
+T expect(llvm::Expected<T> value) {
+  if (!value) fail(ErrorKind::kInternal, "linking the model: {}", llvm::toString(value.takeError()));
+  return std::move(*value);
+}
+
+// The object with every hidden symbol made local, so that nothing else can meet it.
+llvm::SmallVector<char, 0> localize_hidden(const std::string& path) {
+  auto binary = expect(llvm::object::createBinary(path));
+  auto* object = llvm::dyn_cast<llvm::object::ELFObjectFileBase>(binary.getBinary());
+  check(object != nullptr, "a linked object is an ELF file");
+  llvm::objcopy::CommonConfig common;
+  llvm::objcopy::ELFConfig elf;
+  elf.LocalizeHidden = true;
+  llvm::SmallVector<char, 0> bytes;
+  llvm::raw_svector_ostream stream(bytes);
+  if (llvm::Error error = llvm::objcopy::elf::executeObjcopyOnBinary(common, elf, *object, stream)) {
+    fail(ErrorKind::kInternal, "linking the model: {}", llvm::toString(std::move(error)));
+  }
+  return bytes;
+}
+
+llvm::NewArchiveMember archive_member(llvm::StringRef bytes, const std::string& name) {
+  llvm::NewArchiveMember member(llvm::MemoryBufferRef(bytes, name));
+  member.ModTime = {};  // equal inputs give equal archives
+  return member;
+}
+
+void check_host(const LinkInput& input) {
+  if (elf_machine(input.object) != host_elf_machine()) {
+    fail(ErrorKind::kUsage,
+         "a library is linked on the machine that it is for: write an object (--emit obj) and link it there");
+  }
+}
+
 std::string thread_flag() { return fmt::format("--threads={}", runtime::usable_threads()); }
 
 }  // namespace
@@ -90,9 +133,7 @@ std::string_view runtime_archive() {
 }
 
 void link_shared_library(const LinkInput& input, const std::string& path) {
-  if (elf_machine(input.object) != host_elf_machine()) {
-    fail(ErrorKind::kUsage, "a shared library is linked on the machine it is for: write an object instead");
-  }
+  check_host(input);
   OutputFile output(path);
   MemoryFile object(input.object), constants, archive(runtime_archive()), exports(export_list(input.name));
   write_constants(input, constants);
@@ -126,6 +167,23 @@ void link_object(const LinkInput& input, const std::string& path) {
   MemoryFile object(input.object), constants;
   write_constants(input, constants);
   run_linker({"-r", "-o", output.temporary_path(), thread_flag(), object.path(), constants.path()});
+  output.commit();
+}
+
+void link_archive(const LinkInput& input, const std::string& path) {
+  check_host(input);
+  OutputFile output(path), linked(path);
+  MemoryFile object(input.object), archive(runtime_archive());
+  run_linker({"-r", "-o", linked.temporary_path(), thread_flag(), object.path(), archive.path()});
+  const llvm::SmallVector<char, 0> code = localize_hidden(linked.temporary_path());
+  std::string constants;
+  write_constants(input, [&](std::string_view bytes) { constants += bytes; });
+  const std::string code_name = input.name + ".o", constants_name = input.name + "_constants.o";
+  const llvm::NewArchiveMember members[] = {archive_member({code.data(), code.size()}, code_name),
+                                            archive_member(constants, constants_name)};
+  auto bytes = expect(llvm::writeArchiveToBuffer(members, llvm::SymtabWritingMode::NormalSymtab,
+                                                 llvm::object::Archive::K_GNU, true, false));
+  output.write({bytes->getBufferStart(), bytes->getBufferSize()});
   output.commit();
 }
 

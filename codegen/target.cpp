@@ -40,6 +40,15 @@ const llvm::Target& lookup(const std::string& triple) {
   return *target;
 }
 
+// LLVM prints a warning of its own for a CPU that it does not know: such names are to be found out before.
+std::unique_ptr<llvm::MCSubtargetInfo> subtarget_info(const std::string& triple, const std::string& cpu,
+                                                      const std::string& features) {
+  std::unique_ptr<llvm::MCSubtargetInfo> info(
+      lookup(triple).createMCSubtargetInfo(llvm::Triple(triple), cpu, features));
+  check(info != nullptr, "a target that is built in describes its CPUs");
+  return info;
+}
+
 // What the CPU can do, as LLVM's tables know it.
 void derive(Target& target, const llvm::MCSubtargetInfo& subtarget) {
   auto has = [&](const char* feature) { return subtarget.checkFeatures(std::string("+") + feature); };
@@ -92,15 +101,13 @@ Target Target::parse(const std::string& cpu) {
     target.triple = "x86_64-unknown-linux-gnu";
     target.cpu = cpu;
   }
-  std::unique_ptr<llvm::MCSubtargetInfo> subtarget(
-      lookup(target.triple).createMCSubtargetInfo(llvm::Triple(target.triple), target.cpu, target.features));
-  if (!subtarget || (cpu != "native" && !subtarget->isCPUStringValid(target.cpu))) {
+  if (cpu != "native" && !subtarget_info(target.triple, "", "")->isCPUStringValid(target.cpu)) {
     fail(ErrorKind::kUsage,
          "unknown CPU '{}': expected native, x86-64-v2, x86-64-v3, x86-64-v4, aarch64 or a CPU name such as "
          "znver4",
          cpu);
   }
-  derive(target, *subtarget);
+  derive(target, *subtarget_info(target.triple, target.cpu, target.features));
   return target;
 }
 

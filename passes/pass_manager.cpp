@@ -18,10 +18,10 @@ bool contains(const std::vector<std::string>& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-void require_known(const std::vector<Pass>& passes, const std::string& name) {
+const Pass& find_pass(const std::vector<Pass>& passes, const std::string& name) {
   std::vector<std::string_view> known;
   for (const Pass& pass : passes) {
-    if (pass.name == name) return;
+    if (pass.name == name) return pass;
     if (std::find(known.begin(), known.end(), pass.name) == known.end()) known.push_back(pass.name);
   }
   fail(ErrorKind::kUsage, "there is no pass '{}'; passes are {}", name, fmt::join(known, ", "));
@@ -86,6 +86,7 @@ class Manager {
       ir::verify(graph_, ir::GraphStage::kExpanded);
       report_.graph_nodes = static_cast<int>(graph_.nodes().size());
       program_ = (*lower)(graph_);
+      report_.lowered = true;
     } else {
       std::get<ProgramPass>(pass.run)(program_, options_);
     }
@@ -131,11 +132,15 @@ class Manager {
 
 ir::Program run_passes(const std::vector<Pass>& passes, ir::Graph& graph, const Options& options,
                        PassReport* report) {
-  for (const std::string& name : options.disabled_passes) require_known(passes, name);
-  for (const std::string& name : options.dump_after) {
-    if (name != "all" && name != "rewrites") require_known(passes, name);
+  for (const std::string& name : options.disabled_passes) {
+    if (find_pass(passes, name).required) {
+      fail(ErrorKind::kUsage, "pass '{}' cannot be disabled: without it there is no code", name);
+    }
   }
-  if (!options.stop_after.empty()) require_known(passes, options.stop_after);
+  for (const std::string& name : options.dump_after) {
+    if (name != "all" && name != "rewrites") find_pass(passes, name);
+  }
+  if (!options.stop_after.empty()) find_pass(passes, options.stop_after);
   PassReport unused;
   return Manager(graph, options, report == nullptr ? unused : *report).run(passes);
 }

@@ -31,13 +31,16 @@ struct Pass {
   // Loops are as machine code runs them afterwards (indices beyond their axis, loops inside of lanes), which
   // the verifier of programs does not take.
   bool schedules = false;
+  // Without it there is no program to emit: it cannot be disabled.
+  bool required = false;
 };
 
 struct PassReport {
   std::vector<std::pair<std::string, double>> seconds;  // in the order of execution
   int64_t rewrites = 0;
   int graph_nodes = 0;   // before lowering
-  bool stopped = false;  // by Options::stop_after; the program may then be empty
+  bool stopped = false;  // by Options::stop_after
+  bool lowered = false;  // if not, the program is empty and the graph is the result
 };
 
 // Runs the passes in order. The graph is changed; the result is empty if `stop_after` names a graph pass.

@@ -11,9 +11,10 @@
 namespace dlc::passes {
 
 std::vector<Pass> pipeline(const Options& options) {
-  const Pass expand{.name = "expand_composites", .run = expand_composites, .expands = true};
-  const Pass lower{.name = "lower_to_kernels", .run = ir::lower_to_kernels};
-  const Pass schedule{.name = "choose_schedules", .run = choose_schedules, .schedules = true};
+  const Pass expand{.name = "expand_composites", .run = expand_composites, .expands = true, .required = true};
+  const Pass lower{.name = "lower_to_kernels", .run = ir::lower_to_kernels, .required = true};
+  const Pass schedule{
+      .name = "choose_schedules", .run = choose_schedules, .schedules = true, .required = true};
   if (options.reference) {
     return {
         {.name = "fold_constants", .run = fold_constants},
@@ -21,8 +22,8 @@ std::vector<Pass> pipeline(const Options& options) {
         {.name = "fold_constants", .run = fold_constants},
         {.name = "eliminate", .run = eliminate},
         lower,
-        {.name = "unpack_subbytes", .run = unpack_subbytes},
-        {.name = "choose_layouts", .run = choose_layouts},
+        {.name = "unpack_subbytes", .run = unpack_subbytes, .required = true},
+        {.name = "choose_layouts", .run = choose_layouts, .required = true},
         schedule,
     };
   }
@@ -41,14 +42,22 @@ std::vector<Pass> pipeline(const Options& options) {
       {.name = "fold_constants", .run = fold_constants},
       {.name = "eliminate", .run = eliminate},
       lower,
-      {.name = "unpack_subbytes", .run = unpack_subbytes},
+      {.name = "unpack_subbytes", .run = unpack_subbytes, .required = true},
       // Values between kernels lose their memory, then what is left gets a place and an order.
       {.name = "fuse_kernels", .run = fuse_kernels},
       {.name = "elide_copies", .run = elide_copies},
-      {.name = "choose_layouts", .run = choose_layouts},
+      {.name = "choose_layouts", .run = choose_layouts, .required = true},
       schedule,
       {.name = "expand_math", .run = static_cast<ProgramPass>(expand_math)},
   };
+}
+
+std::string last_graph_pass(const Options& options) {
+  std::string last;
+  for (const Pass& pass : pipeline(options)) {
+    if (std::holds_alternative<GraphPass>(pass.run)) last = pass.name;
+  }
+  return last;
 }
 
 ir::Program run_pipeline(ir::Graph& graph, const Options& options, PassReport* report) {

@@ -8,6 +8,9 @@ namespace dlc::passes {
 // In the order of execution. In reference mode nothing is fused, raised or simplified.
 std::vector<Pass> pipeline(const Options& options);
 
+// Of the pass before lowering.
+std::string last_graph_pass(const Options& options);
+
 // The graph, lowered and ready for emission; empty if `stop_after` names a graph pass.
 ir::Program run_pipeline(ir::Graph& graph, const Options& options, PassReport* report = nullptr);
 

@@ -57,7 +57,7 @@ Program make_program(const dlc_model* model, const std::shared_ptr<const void>& 
   Program program(model, nullptr, library);  // checks the descriptor
   if (model->constants != nullptr || model->constants_size == 0) return program;
   if (weights_file.empty())
-    fail(ErrorKind::kUsage, "the weights of this model are in a file of their own: name it");
+    fail(ErrorKind::kUsage, "the weights of this model are in a file of their own: name it (--weights)");
   MappedConstants constants = map_weights_file(weights_file, model->content_hash, model->constants_size);
   using Owners = std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>;
   return Program(model, constants.data, std::make_shared<Owners>(library, constants.owner));

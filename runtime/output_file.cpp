@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,7 +27,7 @@ OutputFile::OutputFile(std::string path) : path_(std::move(path)), temporary_(pa
   if (stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
     fail(ErrorKind::kIo, "cannot write '{}': it is no regular file", path_);
   }
-  descriptor_ = mkstemp(temporary_.data());
+  descriptor_ = mkostemp(temporary_.data(), O_CLOEXEC);
   if (descriptor_ < 0) fail_io("write");
 }
 

@@ -21,6 +21,9 @@ class OutputFile {
   // `mode`: permissions before the process's mask.
   void commit(unsigned mode = 0666);
 
+  // Error(kIo) if a file could not be written at `path`; leaves nothing there.
+  static void check_writable(const std::string& path) { OutputFile probe(path); }
+
  private:
   [[noreturn]] void fail_io(const char* what) const;
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -25,15 +26,6 @@ double peak_rss_mb() {
   return static_cast<double>(usage.ru_maxrss) / 1024;
 }
 
-uint8_t type_code(DType type) {
-  enum : uint8_t { kInt = 0, kUint = 1, kFloatCode = 2, kBfloat = 4, kComplex = 5, kBoolCode = 6 };
-  if (type == DType::kBool) return kBoolCode;
-  if (type == DType::kBfloat16) return kBfloat;
-  if (type == DType::kComplex64 || type == DType::kComplex128) return kComplex;
-  if (is_float(type)) return kFloatCode;
-  return is_signed(type) ? kInt : kUint;
-}
-
 double quantile(const std::vector<double>& sorted, double q) {
   const auto index = static_cast<size_t>(q * static_cast<double>(sorted.size()));
   return sorted[std::min(index, sorted.size() - 1)];
@@ -41,27 +33,15 @@ double quantile(const std::vector<double>& sorted, double q) {
 
 }  // namespace
 
-dlc_tensor border_tensor(const Tensor& tensor, std::vector<int64_t>& shape) {
-  if (tensor.dtype() == DType::kString) fail(ErrorKind::kUsage, "string inputs cannot be timed");
-  shape = tensor.shape();
-  dlc_tensor result{};
-  result.data = const_cast<void*>(tensor.data());
-  result.device_type = 1;
-  result.ndim = static_cast<int32_t>(shape.size());
-  result.type_code = type_code(tensor.dtype());
-  result.type_bits = static_cast<uint8_t>(bit_width(tensor.dtype()));
-  result.type_lanes = 1;
-  result.shape = shape.data();
-  return result;
-}
-
 BenchResult run_bench(const LoadedModel& model, const std::vector<Tensor>& inputs,
                       const BenchOptions& options) {
   const Clock::time_point loading = Clock::now();
   runtime::Context context(model.program, {.threads = options.threads});
-  std::vector<std::vector<int64_t>> shapes(inputs.size());
   std::vector<dlc_tensor> given;
-  for (size_t i = 0; i < inputs.size(); ++i) given.push_back(border_tensor(inputs[i], shapes[i]));
+  for (const Tensor& input : inputs) {
+    if (input.dtype() == DType::kString) fail(ErrorKind::kUsage, "string inputs cannot be timed");
+    given.push_back(runtime::border_tensor(input));
+  }
   const auto run = [&] {
     std::vector<dlc_tensor> outputs(model.program.outputs().size());
     const Clock::time_point start = Clock::now();
@@ -89,11 +69,17 @@ BenchResult run_bench(const LoadedModel& model, const std::vector<Tensor>& input
 }
 
 std::string format_json(const BenchResult& r) {
-  const nlohmann::ordered_json json = {{"min_ms", r.min_ms},           {"median_ms", r.median_ms},
-                                       {"p99_ms", r.p99_ms},           {"compile_ms", r.compile_ms},
-                                       {"load_ms", r.load_ms},         {"first_run_ms", r.first_run_ms},
-                                       {"peak_rss_mb", r.peak_rss_mb}, {"arena_mb", r.arena_mb},
-                                       {"threads", r.threads},         {"runs", r.runs}};
+  const auto rounded = [](double value) { return std::round(value * 1e4) / 1e4; };
+  const nlohmann::ordered_json json = {{"min_ms", rounded(r.min_ms)},
+                                       {"median_ms", rounded(r.median_ms)},
+                                       {"p99_ms", rounded(r.p99_ms)},
+                                       {"compile_ms", rounded(r.compile_ms)},
+                                       {"load_ms", rounded(r.load_ms)},
+                                       {"first_run_ms", rounded(r.first_run_ms)},
+                                       {"peak_rss_mb", rounded(r.peak_rss_mb)},
+                                       {"arena_mb", rounded(r.arena_mb)},
+                                       {"threads", r.threads},
+                                       {"runs", r.runs}};
   return json.dump();
 }
 

@@ -33,7 +33,4 @@ BenchResult run_bench(const LoadedModel& model, const std::vector<Tensor>& input
 std::string format_json(const BenchResult& result);  // on one line
 std::string format_text(const BenchResult& result);
 
-// The tensor's memory as a caller of a compiled model passes it; `shape` must outlive it.
-dlc_tensor border_tensor(const Tensor& tensor, std::vector<int64_t>& shape);
-
 }  // namespace dlc::tools

@@ -1,4 +1,5 @@
-// dlc-compile: an ONNX file becomes a shared library, or one of the forms on the way there.
+// dlc-compile: an ONNX file becomes a library, or one of the forms on the way there.
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 
@@ -6,8 +7,12 @@
 
 #include "codegen/compile.h"
 #include "frontend/read_model.h"
+#include "ir/kernel/text.h"
+#include "ir/text.h"
+#include "passes/pipeline.h"
 #include "runtime/data/files.h"
 #include "runtime/error.h"
+#include "runtime/output_file.h"
 #include "tools/progress.h"
 #include "tools/tool.h"
 
@@ -15,21 +20,38 @@ namespace dlc::tools {
 namespace {
 
 constexpr const char* kDescription =
-    "Compiles an ONNX model to a shared library that needs nothing but libc and libm.";
+    "Compiles an ONNX model to a library that needs nothing but libc and libm.";
 constexpr const char* kExamples = R"(Examples:
   dlc-compile model.onnx -o model.so
-  dlc-compile model.onnx -o model.so --header model.h    a C header written for this model
-  dlc-compile model.onnx -o model.so --weights model.bin weights beside the library
-  dlc-compile model.onnx -o model.so --cpu x86-64-v3     for any processor with AVX2
-  dlc-compile model.onnx --shape x=1x3x224x224           fixed dims make faster code
-  dlc-compile model.onnx --emit asm -o model.s
-Exit code: 0 done, 1 the model is at fault, 2 the command line is.)";
+  dlc-compile model.onnx -o model.so --header model.h     a C header written for this model
+  dlc-compile model.onnx -o model.a --header model.h      to link into a program
+  dlc-compile model.onnx -o model.so --weights model.bin  weights beside the library
+  dlc-compile model.onnx -o model.so --cpu x86-64-v3      for any processor with AVX2
+  dlc-compile model.onnx --shape x=1x3x224x224            fixed dims make faster code
+  dlc-compile model.onnx --emit kernels                   what it is compiled to, to read
+Exit code: 0 done, 1 the model or the machine is at fault, 2 the command line is.)";
+
+struct Form {
+  std::string_view name;
+  std::string_view ending;
+  bool is_code;  // a library or an object, else text
+};
+
+constexpr Form kForms[] = {
+    {"so", ".so", true},
+    {"archive", ".a", true},
+    {"obj", ".o", true},
+    {"llvm", ".ll", false},
+    {"asm", ".s", false},
+    {"graph", ".graph.txt", false},
+    {"kernels", ".kernels.txt", false},
+};
 
 struct Flags {
   std::string model;
   std::string output;
   std::string header;
-  std::string emit = "so";
+  std::string emit;
   std::vector<std::string> shapes;
   codegen::CompileOptions compile;
   std::string dump_dir;
@@ -37,40 +59,90 @@ struct Flags {
 };
 
 void add_flags(CLI::App& app, Flags& flags) {
-  app.add_option("MODEL", flags.model, "ONNX file")->required();
-  app.add_option("-o,--output", flags.output, "Default: the model's name with the ending of the form");
-  app.add_option("--emit", flags.emit,
-                 "so: shared library, obj: object file, llvm: LLVM IR, asm: assembly, graph: the "
-                 "graph after its passes, kernels: the kernels after theirs")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"so", "obj", "llvm", "asm", "graph", "kernels"}));
-  app.add_option("--header", flags.header, "Write a C header of the model there");
-  app.add_option("--weights", flags.compile.weights_file,
-                 "Put the weights there instead of into the library");
+  std::vector<std::string> forms;
+  for (const Form& form : kForms) forms.emplace_back(form.name);
+  app.add_option("MODEL", flags.model, "ONNX file")->required()->type_name("");
+  app.add_option("-o,--output", flags.output,
+                 "Default: the model's name with the ending of the form; '-': standard output, for text")
+      ->type_name("FILE");
+  app.add_option(
+         "--emit", flags.emit,
+         "so: shared library; archive: static library; obj: object file, to be linked with libdlcrt.a; llvm: "
+         "LLVM IR; asm: assembly; graph, kernels: the program after the passes on graphs, on kernels. "
+         "Default: what the ending of the output says (.so .a .o .ll .s), else so")
+      ->type_name("FORM")
+      ->check(CLI::IsMember(forms));
+  app.add_option("--header", flags.header, "Write a C header of the model there")->type_name("FILE");
+  app.add_option("--weights", flags.compile.weights_file, "Put the weights there instead of into the library")
+      ->type_name("FILE");
   app.add_option("--cpu", flags.compile.cpu,
-                 "native, x86-64-v2, x86-64-v3, x86-64-v4 or a name that LLVM knows")
-      ->capture_default_str();
+                 "native (default), x86-64-v2, x86-64-v3, x86-64-v4, aarch64 or a name that LLVM knows")
+      ->type_name("NAME");
   app.add_option("--shape", flags.shapes,
-                 "NAME=1x3x224x224: fixes symbolic dims of an input ('?' leaves one open)");
-  app.add_option("--name", flags.compile.name, "Of the model in its library; default: the file's");
-  app.add_option("--threads", flags.compile.compile_threads,
-                 "To compile with; default: as many as the process may use")
-      ->check(CLI::NonNegativeNumber);
+                 "NAME=1x3x224x224: fixes symbolic dims of an input ('?' leaves one open)")
+      ->type_name("SHAPE")
+      ->allow_extra_args(false);
+  app.add_option(
+         "--name", flags.compile.name,
+         "Of the model: what the names in its library and header begin with. Default: the output's name")
+      ->type_name("NAME");
   app.add_flag("--profile", flags.compile.profile, "Let dlc-run --profile measure the library's kernels");
   app.add_flag("-q,--quiet", flags.quiet, "No progress and no summary");
-  add_pass_flags(app, flags.compile.passes);
-  app.add_option("--dump-dir", flags.dump_dir, "Write what --dump-after shows to files there")
+  add_pass_flags(app, flags.compile.passes, flags.dump_dir);
+  app.add_option("--stop-after", flags.compile.passes.stop_after,
+                 "Write the program as it is after this pass (default: to standard output), and end")
+      ->type_name("PASS")
       ->group("Debugging the compiler");
   app.footer(kExamples);
 }
 
-std::string default_output(const Flags& flags) {
-  const std::string ending = flags.emit == "so"     ? ".so"
-                             : flags.emit == "obj"  ? ".o"
-                             : flags.emit == "llvm" ? ".ll"
-                             : flags.emit == "asm"  ? ".s"
-                                                    : "." + flags.emit + ".txt";
-  return std::filesystem::path(flags.model).stem().string() + ending;
+bool stops_early(const Flags& flags) { return !flags.compile.passes.stop_after.empty(); }
+
+const Form& find_form(std::string_view name) {
+  return *std::find_if(std::begin(kForms), std::end(kForms),
+                       [&](const Form& form) { return form.name == name; });
+}
+
+Form choose_form(const Flags& flags) {
+  if (!flags.emit.empty()) return find_form(flags.emit);
+  for (const Form& form : kForms) {
+    if (flags.output.ends_with(form.ending)) return form;
+  }
+  return find_form(stops_early(flags) ? "kernels" : "so");
+}
+
+std::string choose_output(const Flags& flags, const Form& form) {
+  if (!flags.output.empty()) return flags.output;
+  return stops_early(flags) ? "-"
+                            : std::filesystem::path(flags.model).stem().string() + std::string(form.ending);
+}
+
+// "libdigits.so" holds the model "digits".
+std::string choose_name(const Flags& flags, const std::string& output) {
+  const std::string name = std::filesystem::path(output == "-" ? flags.model : output).stem().string();
+  return name.starts_with("lib") && name.size() > 3 ? name.substr(3) : name;
+}
+
+// Before minutes are spent: what is asked for goes together, and can be written.
+void check_outputs(const Flags& flags, const Form& form, const std::string& output) {
+  if (!form.is_code && (!flags.header.empty() || !flags.compile.weights_file.empty())) {
+    fail(ErrorKind::kUsage, "--header and --weights go with --emit so, archive or obj");
+  }
+  if (stops_early(flags) && (form.is_code || form.name == "llvm" || form.name == "asm")) {
+    fail(ErrorKind::kUsage, "--stop-after goes with --emit graph or kernels");
+  }
+  if (form.is_code && output == "-") {
+    fail(ErrorKind::kUsage, "--emit {} does not go to standard output: name a file", form.name);
+  }
+  std::vector<std::string> paths;
+  for (const std::string& path : {output, flags.header, flags.compile.weights_file}) {
+    if (path.empty() || path == "-") continue;
+    if (std::find(paths.begin(), paths.end(), path) != paths.end()) {
+      fail(ErrorKind::kUsage, "'{}' is named for two outputs", path);
+    }
+    OutputFile::check_writable(path);
+    paths.push_back(path);
+  }
 }
 
 void print_summary(const codegen::CompileReport& report, const std::string& output) {
@@ -80,70 +152,69 @@ void print_summary(const codegen::CompileReport& report, const std::string& outp
   for (const std::string& note : report.notes) fmt::print("  {}\n", note);
 }
 
-void write_binary(ir::Graph& graph, const Flags& flags, const std::string& output, Progress& progress) {
+void write_code(ir::Graph& graph, const Flags& flags, const Form& form, const std::string& output,
+                Progress& progress) {
   const codegen::CompiledModel model = codegen::compile_to_object(graph, flags.compile);
   progress.show("writing");
   // Opened first: if it cannot be written, nothing is.
-  std::optional<data::AtomicFile> header;
+  std::optional<OutputFile> header;
   if (!flags.header.empty()) {
     header.emplace(flags.header);
     header->write(model.header);
   }
-  if (flags.emit == "so") {
+  if (form.name == "so") {
     codegen::write_shared_library(model, output, flags.compile);
+  } else if (form.name == "archive") {
+    codegen::write_archive(model, output, flags.compile);
   } else {
-    codegen::write_object(model, output);
+    codegen::write_object(model, output, flags.compile);
   }
   if (header) header->commit();
   progress.clear();
   if (!flags.quiet) print_summary(model.report, output);
 }
 
-// The last dump of the passes up to the wanted stage.
-std::string stage_text(ir::Graph& graph, const Flags& flags) {
-  codegen::CompileOptions options = flags.compile;
-  std::string text;
-  options.passes.dump_after = {flags.emit == "graph" ? "graph" : "kernels"};
-  options.passes.stop_after = options.passes.dump_after.front();
-  options.passes.dump = [&](std::string_view, const std::string& dumped) { text = dumped; };
-  codegen::compile_to_object(graph, options);
-  return text;
+std::string text_form(ir::Graph& graph, const Flags& flags, const Form& form) {
+  if (form.name == "llvm") return codegen::emit_llvm(graph, flags.compile);
+  if (form.name == "asm") return codegen::emit_assembly(graph, flags.compile);
+  passes::Options options = flags.compile.passes;
+  if (form.name == "graph" && options.stop_after.empty()) {
+    options.stop_after = passes::last_graph_pass(options);
+  }
+  passes::PassReport report;
+  const ir::Program program = passes::run_pipeline(graph, options, &report);
+  return report.lowered ? ir::to_text(program) : ir::to_text(graph);
 }
 
-std::string text_form(ir::Graph& graph, const Flags& flags) {
-  if (flags.emit == "llvm") return codegen::emit_llvm(graph, flags.compile);
-  if (flags.emit == "asm") return codegen::emit_assembly(graph, flags.compile);
-  return stage_text(graph, flags);
+void write_text(ir::Graph& graph, const Flags& flags, const Form& form, const std::string& output,
+                Progress& progress) {
+  const std::string text = text_form(graph, flags, form);
+  progress.clear();
+  if (output == "-") {
+    fmt::print("{}", text);
+    return;
+  }
+  data::write_file(output, text);
+  if (!flags.quiet) fmt::print("{}: {}\n", output, format_bytes(static_cast<int64_t>(text.size())));
 }
 
 int run(Flags& flags) {
   set_dump_target(flags.compile.passes, flags.dump_dir);
-  const std::string output = flags.output.empty() ? default_output(flags) : flags.output;
-  const bool binary = flags.emit == "so" || flags.emit == "obj";
-  if (!binary && (!flags.header.empty() || !flags.compile.weights_file.empty())) {
-    fail(ErrorKind::kUsage, "--header and --weights go with --emit so or obj");
-  }
-  // Found out before minutes are spent.
-  std::optional<data::AtomicFile> probe;
-  if (output != "-") probe.emplace(output);
-  if (flags.compile.name.empty()) flags.compile.name = std::filesystem::path(flags.model).stem().string();
+  const Form form = choose_form(flags);
+  const std::string output = choose_output(flags, form);
+  check_outputs(flags, form, output);
+  if (flags.compile.name.empty()) flags.compile.name = choose_name(flags, output);
   Progress progress(flags.quiet);
   flags.compile.passes.progress = [&](std::string_view pass, int index, int count) {
-    progress.show(pass, index, count);
+    progress.show(pass, index + 1, count);
   };
   progress.show("reading the model");
   const std::unique_ptr<ir::Graph> graph =
       frontend::read_model(flags.model, {.input_shapes = parse_shapes(flags.shapes)});
-  if (binary) {
-    write_binary(*graph, flags, output, progress);
+  if (form.is_code) {
+    write_code(*graph, flags, form, output, progress);
   } else {
-    const std::string text = text_form(*graph, flags);
-    progress.clear();
-    if (output == "-") {
-      fmt::print("{}", text);
-    } else {
-      data::write_file(output, text);
-    }
+    write_text(*graph, flags, form, output, progress);
   }
   return kExitDone;
 }

@@ -5,6 +5,7 @@
 
 #include "runtime/data/files.h"
 #include "runtime/error.h"
+#include "runtime/output_file.h"
 #include "tools/bench.h"
 #include "tools/compare.h"
 #include "tools/inputs.h"
@@ -28,7 +29,7 @@ constexpr const char* kExamples = R"(Examples:
   dlc-run model.onnx --profile trace.json                open it in a Chrome trace viewer
   dlc-run model.onnx --compare                           every value against reference compilation
   dlc-run --test cases/test_add cases/test_relu          ONNX test cases
-Exit code: 0 done, 1 the model or data is at fault or a test failed, 2 the command line is.)";
+Exit code: 0 done, 1 the model, the data or the machine is at fault, or a test failed, 2 the command line is.)";
 
 struct Flags {
   std::string model;
@@ -55,77 +56,89 @@ struct Flags {
 };
 
 void add_output_flags(CLI::App& app, Flags& flags) {
+  const std::string group = "Outputs";
   app.add_option("-o,--output-dir", flags.output_dir, "Write the outputs there, as NAME.npy")
-      ->group("Outputs");
-  app.add_option("--top", flags.top, "Print the K likeliest classes with their probabilities")
-      ->check(CLI::PositiveNumber)
-      ->group("Outputs");
+      ->type_name("FOLDER")
+      ->group(group);
+  app.add_option("--top", flags.top, "Print the COUNT likeliest classes with their probabilities")
+      ->type_name("COUNT")
+      ->check(at_least(1))
+      ->group(group);
   app.add_option("--labels", flags.labels, "File with the names of the classes, one a line")
-      ->group("Outputs");
+      ->type_name("FILE")
+      ->group(group);
 }
 
 void add_measuring_flags(CLI::App& app, Flags& flags) {
-  app.add_flag("--bench", flags.bench, "Time repeated runs")->group("Measuring");
-  app.add_option("--seconds", flags.bench_options.seconds, "That --bench and --profile take")
-      ->capture_default_str()
-      ->check(CLI::NonNegativeNumber)
-      ->group("Measuring");
-  app.add_option("--warmup", flags.bench_options.warmup, "Runs before those that are timed")
-      ->capture_default_str()
-      ->check(CLI::NonNegativeNumber)
-      ->group("Measuring");
-  app.add_flag("--json", flags.json, "Print the times of --bench as JSON on one line")->group("Measuring");
+  const std::string group = "Measuring";
+  app.add_flag("--bench", flags.bench, "Time repeated runs")->group(group);
+  app.add_option("--seconds", flags.bench_options.seconds, "That --bench and --profile take; default: 1")
+      ->type_name("SECONDS")
+      ->check(at_least(0))
+      ->group(group);
+  app.add_option("--warmup", flags.bench_options.warmup, "Runs before those that are timed; default: 2")
+      ->type_name("COUNT")
+      ->check(at_least(0))
+      ->group(group);
+  app.add_flag("--json", flags.json, "Print the times of --bench as JSON on one line")->group(group);
   app.add_option("--profile", flags.profile,
-                 "Write a Chrome trace with one event a kernel there, print a table")
-      ->group("Measuring");
+                 "Print a table of the kernels' times, write them there as a Chrome trace")
+      ->type_name("FILE")
+      ->group(group);
 }
 
 void add_testing_flags(CLI::App& app, Flags& flags) {
-  app.add_option("--test", flags.test, "Run the ONNX test cases in these folders")->group("Testing");
-  app.add_option("--rtol", flags.cases.tolerance.rtol, "Of --test, relative to the expected value")
-      ->capture_default_str()
-      ->group("Testing");
-  app.add_option("--atol", flags.cases.tolerance.atol, "Of --test, absolute")
-      ->capture_default_str()
-      ->group("Testing");
-  app.add_option("--jobs", flags.cases.jobs, "Test cases at a time")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber)
-      ->group("Testing");
-  app.add_option("--timeout", flags.cases.timeout_seconds, "Seconds that a test case may take")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber)
-      ->group("Testing");
-  app.add_flag("--no-isolate", flags.no_isolate, "Run all test cases in this process")->group("Testing");
-  app.add_flag("--compare", flags.compare,
-               "Compare every value with reference compilation: no fusion, naive "
-               "schedules, double accumulation")
-      ->group("Testing");
-  app.add_option("--tolerance", flags.tolerance, "Of --compare: max|difference| / max|reference|")
-      ->capture_default_str()
-      ->group("Testing");
-  app.add_flag("--all", flags.all, "Print the values that --compare finds equal, too")->group("Testing");
+  const std::string group = "Testing";
+  app.add_option("--test", flags.test, "Run the ONNX test cases in these folders")
+      ->type_name("FOLDER ...")
+      ->group(group);
+  app.add_option("--rtol", flags.cases.tolerance.rtol,
+                 "Of --test, relative to the expected value; default: 1e-3")
+      ->type_name("NUMBER")
+      ->group(group);
+  app.add_option("--atol", flags.cases.tolerance.atol, "Of --test, absolute; default: 1e-7")
+      ->type_name("NUMBER")
+      ->group(group);
+  app.add_option("--jobs", flags.cases.jobs, "Test cases at a time; default: 1")
+      ->type_name("COUNT")
+      ->check(at_least(1))
+      ->group(group);
+  app.add_option("--timeout", flags.cases.timeout_seconds, "Of a test case; default: 600")
+      ->type_name("SECONDS")
+      ->check(at_least(1))
+      ->group(group);
+  app.add_flag("--no-isolate", flags.no_isolate, "Run all test cases in this process")->group(group);
+  app.add_flag(
+         "--compare", flags.compare,
+         "Compare every value with reference compilation: no fusion, naive schedules, double accumulation")
+      ->group(group);
+  app.add_option("--tolerance", flags.tolerance,
+                 "Of --compare: max|difference| / max|reference|; default: 1e-4")
+      ->type_name("NUMBER")
+      ->group(group);
+  app.add_flag("--all", flags.all, "Print the values that --compare finds equal, too")->group(group);
 }
 
 void add_flags(CLI::App& app, Flags& flags) {
-  app.add_option("MODEL", flags.model, "ONNX file, or a library of dlc-compile");
+  app.add_option("MODEL", flags.model, "ONNX file, or a library of dlc-compile")->type_name("");
   add_input_flags(app, flags.inputs);
   add_output_flags(app, flags);
   add_measuring_flags(app, flags);
   add_testing_flags(app, flags);
   app.add_option("--threads", flags.bench_options.threads, "Default: as many as the process may use")
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--cpu", flags.compile.cpu, "Processor to compile for: native, x86-64-v3, x86-64-v4, ...")
-      ->capture_default_str();
-  app.add_option("--precision", flags.precision, "Of the computation")
-      ->capture_default_str()
+      ->type_name("COUNT")
+      ->check(at_least(0));
+  app.add_option("--cpu", flags.compile.cpu,
+                 "Processor to compile for: native (default), x86-64-v3, x86-64-v4, ...")
+      ->type_name("NAME");
+  app.add_option("--precision", flags.precision, "Of the computation; default: fp32")
+      ->type_name("TYPE")
       ->check(CLI::IsMember({"fp32"}));
-  app.add_option("--weights", flags.weights, "File with the weights of a library compiled with --weights");
+  app.add_option("--weights", flags.weights, "The weights of a library compiled with --weights")
+      ->type_name("FILE");
   app.add_flag("--operators", flags.operators, "List the operators that dlc knows, and end");
   app.add_flag("-q,--quiet", flags.quiet, "Print results only");
-  add_pass_flags(app, flags.compile.passes);
-  app.add_option("--dump-dir", flags.dump_dir, "Write what --dump-after shows to files there")
-      ->group("Debugging the compiler");
+  add_pass_flags(app, flags.compile.passes, flags.dump_dir);
   app.footer(kExamples);
 }
 
@@ -155,7 +168,6 @@ void print_notes(const Flags& flags, const std::vector<std::string>& notes) {
 }
 
 int run_compare(const Flags& flags) {
-  if (is_library_file(flags.model)) fail(ErrorKind::kUsage, "--compare needs an ONNX file, not a library");
   const Comparison comparison =
       compare_model(flags.model, flags.inputs, flags.compile, flags.bench_options.threads, flags.tolerance);
   print_notes(flags, comparison.notes);
@@ -167,16 +179,16 @@ int run_compare(const Flags& flags) {
 }
 
 int run_profile(const Flags& flags, const LoadedModel& model, const std::vector<Tensor>& inputs) {
-  data::AtomicFile file(flags.profile);
-  const auto times =
+  const std::vector<runtime::KernelTime> times =
       measure_kernels(model.program, inputs, flags.bench_options.threads, flags.bench_options.seconds);
-  file.write(format_trace(times));
-  file.commit();
+  data::write_file(flags.profile, format_trace(model.program.name(), times));
   fmt::print("{}", format_table(times));
   return kExitDone;
 }
 
 int run_once(const Flags& flags, const LoadedModel& model, const std::vector<Tensor>& inputs) {
+  std::vector<std::string> labels;
+  if (!flags.labels.empty()) labels = read_labels(flags.labels);
   runtime::Context context(model.program, {.threads = flags.bench_options.threads});
   const auto start = std::chrono::steady_clock::now();
   const std::vector<Tensor> outputs = context.run(inputs);
@@ -187,8 +199,6 @@ int run_once(const Flags& flags, const LoadedModel& model, const std::vector<Ten
   }
   if (flags.top > 0 || !flags.labels.empty()) {
     if (outputs.empty()) fail(ErrorKind::kUsage, "--top: the model has no outputs");
-    const std::vector<std::string> labels =
-        flags.labels.empty() ? std::vector<std::string>() : read_labels(flags.labels);
     fmt::print("{}", format_top(outputs.front(), flags.top > 0 ? flags.top : 5, labels));
   }
   if (!flags.output_dir.empty()) write_outputs(flags.output_dir, model.program.outputs(), outputs);
@@ -199,21 +209,42 @@ int run_once(const Flags& flags, const LoadedModel& model, const std::vector<Ten
   return kExitDone;
 }
 
+// Flags that would be without effect.
+void check_flags(const Flags& flags) {
+  const int modes =
+      int(!flags.test.empty()) + int(flags.compare) + int(flags.bench) + int(!flags.profile.empty());
+  if (modes > 1) fail(ErrorKind::kUsage, "--test, --compare, --bench and --profile exclude each other");
+  if (flags.json && !flags.bench) fail(ErrorKind::kUsage, "--json goes with --bench");
+  const bool prints_outputs = modes == 0;
+  if (!prints_outputs && (!flags.output_dir.empty() || flags.top > 0 || !flags.labels.empty())) {
+    fail(ErrorKind::kUsage, "--output-dir, --top and --labels go with a plain run");
+  }
+  if (!flags.test.empty()) {
+    if (!flags.model.empty()) fail(ErrorKind::kUsage, "--test takes folders, and no MODEL beside them");
+    return;
+  }
+  if (flags.model.empty()) fail(ErrorKind::kUsage, "MODEL is missing; dlc-run --help says more");
+  const passes::Options& passes = flags.compile.passes;
+  const bool compiles = flags.compile.cpu != "native" || passes.exact || !passes.dump_after.empty() ||
+                        !passes.disabled_passes.empty() || passes.rewrite_limit >= 0 || passes.verify;
+  if (is_library_file(flags.model)) {
+    if (compiles)
+      fail(ErrorKind::kUsage, "'{}' is compiled already: give such flags to dlc-compile", flags.model);
+    if (flags.compare) fail(ErrorKind::kUsage, "--compare needs an ONNX file, not a library");
+  } else if (!flags.weights.empty()) {
+    fail(ErrorKind::kUsage, "--weights goes with a library; the weights of an ONNX file lie where it says");
+  }
+  if (!flags.profile.empty()) OutputFile::check_writable(flags.profile);
+}
+
 int run(Flags& flags) {
   if (flags.operators) {
     fmt::print("{}", format_operators());
     return kExitDone;
   }
   set_dump_target(flags.compile.passes, flags.dump_dir);
-  const int modes =
-      int(!flags.test.empty()) + int(flags.compare) + int(flags.bench) + int(!flags.profile.empty());
-  if (modes > 1) fail(ErrorKind::kUsage, "--test, --compare, --bench and --profile exclude each other");
-  if (flags.json && !flags.bench) fail(ErrorKind::kUsage, "--json goes with --bench");
-  if (!flags.test.empty()) {
-    if (!flags.model.empty()) fail(ErrorKind::kUsage, "--test takes folders, and no MODEL beside them");
-    return run_tests(flags);
-  }
-  if (flags.model.empty()) fail(ErrorKind::kUsage, "MODEL is missing; dlc-run --help says more");
+  check_flags(flags);
+  if (!flags.test.empty()) return run_tests(flags);
   if (flags.compare) return run_compare(flags);
   Progress progress(flags.quiet || flags.json);
   flags.compile.profile = !flags.profile.empty();

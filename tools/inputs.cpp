@@ -123,6 +123,20 @@ std::vector<int64_t> random_shape(const ValueInfo& input, const Shapes& shapes,
   return shape;
 }
 
+// A shape that --shape asks for and the model cannot take.
+void check_shape(const ValueInfo& input, const std::vector<int64_t>& shape) {
+  if (shape.size() != input.dims.size()) {
+    fail(ErrorKind::kUsage, "--shape gives {} dims for input '{}', which is {}", shape.size(), input.name,
+         describe(input));
+  }
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (input.dims[i] >= 0 && shape[i] >= 0 && shape[i] != input.dims[i]) {
+      fail(ErrorKind::kUsage, "--shape gives {} for dim {} of input '{}', which the model fixes to {}",
+           shape[i], i, input.name, input.dims[i]);
+    }
+  }
+}
+
 // What tensors and --shape say of the names of dims.
 void bind_symbols(const ValueInfo& input, const std::vector<int64_t>& shape,
                   std::map<std::string, int64_t>& symbols) {
@@ -173,33 +187,28 @@ std::map<std::string, std::string> assign_files(const InputFlags& flags,
 
 void add_input_flags(CLI::App& app, InputFlags& flags) {
   const std::string group = "Inputs";
-  app.add_option("-i,--input", flags.inputs,
-                 "NAME=FILE of .npy, .npz, .pb (TensorProto), .png or .jpg; a lone input "
-                 "needs no name. Inputs without file are random")
-      ->group(group);
-  app.add_option("--shape", flags.shapes, "NAME=1x3x224x224: fixes symbolic dims ('?' leaves one open)")
-      ->group(group);
-  app.add_option("--seed", flags.seed, "Of random inputs")->group(group);
-  app.add_option("--image-size", flags.image_size,
-                 "WIDTHxHEIGHT that pictures are resized to; default: what the "
-                 "input takes")
-      ->group(group);
-  app.add_option("--range", flags.range,
-                 "What the brightest byte of a picture becomes, before --mean and --std; "
-                 "default: 1 for floating-point inputs, else 255")
-      ->group(group);
-  app.add_option("--mean", flags.mean, "Subtracted from pictures: one number, or one a channel")
-      ->delimiter(',')
-      ->group(group);
-  app.add_option("--std", flags.std, "Pictures are divided by it: one number, or one a channel")
-      ->delimiter(',')
-      ->group(group);
-  app.add_option("--layout", flags.layout, "Of pictures; default: from the input's shape")
-      ->check(CLI::IsMember({"nchw", "nhwc"}))
-      ->group(group);
-  app.add_option("--color", flags.color, "Of pictures; default: from the number of channels")
-      ->check(CLI::IsMember({"rgb", "bgr", "gray"}))
-      ->group(group);
+  const auto add = [&](const char* name, auto& value, const char* type, const char* help) {
+    return app.add_option(name, value, help)->type_name(type)->allow_extra_args(false)->group(group);
+  };
+  add("-i,--input", flags.inputs, "NAME=FILE",
+      ".npy, .npz, .pb (TensorProto), .png or .jpg; a lone input needs no name, nor does an .npz with arrays "
+      "of "
+      "the inputs' names. Inputs without file are random");
+  add("--shape", flags.shapes, "SHAPE", "NAME=1x3x224x224: fixes symbolic dims ('?' leaves one open)");
+  add("--seed", flags.seed, "NUMBER", "Of random inputs; default: 0");
+  add("--image-size", flags.image_size, "WIDTHxHEIGHT",
+      "That pictures are resized to; default: what the input takes");
+  add("--range", flags.range, "NUMBER",
+      "What the brightest byte of a picture becomes, before --mean and --std; default: 1 for floating-point "
+      "inputs, else 255");
+  add("--mean", flags.mean, "NUMBER,...", "Subtracted from pictures: one number, or one a channel")
+      ->delimiter(',');
+  add("--std", flags.std, "NUMBER,...", "Pictures are divided by it: one number, or one a channel")
+      ->delimiter(',');
+  add("--layout", flags.layout, "LAYOUT", "Of pictures, nchw or nhwc; default: from the input's shape")
+      ->check(CLI::IsMember({"nchw", "nhwc"}));
+  add("--color", flags.color, "COLOR", "Of pictures, rgb, bgr or gray; default: from the number of channels")
+      ->check(CLI::IsMember({"rgb", "bgr", "gray"}));
 }
 
 std::string describe(const ValueInfo& value) {
@@ -221,7 +230,8 @@ Tensor random_tensor(DType type, const std::vector<int64_t>& shape, const std::s
   seeds.generate(mixed.begin(), mixed.end());
   std::mt19937_64 random(seed ^ (uint64_t{mixed[0]} << 32 | mixed[1]));
   std::normal_distribution<double> normal;
-  std::uniform_int_distribution<int64_t> small(0, type == DType::kBool || bit_width(type) < 8 ? 1 : 9);
+  // Integers are mostly indices: into a table of two rows at least.
+  std::uniform_int_distribution<int64_t> small(0, 1);
   const bool is_mask = name.find("mask") != std::string::npos;
   for (int64_t i = 0; i < tensor.size(); ++i) {
     if (is_float(type)) {
@@ -242,6 +252,7 @@ InputSet make_inputs(const std::vector<ValueInfo>& inputs, const InputFlags& fla
   std::map<std::string, int64_t> symbols;
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (const auto shape = shapes.find(names[i]); shape != shapes.end()) {
+      check_shape(inputs[i], shape->second);
       bind_symbols(inputs[i], shape->second, symbols);
     }
     if (const auto file = files.find(names[i]); file != files.end()) {

@@ -35,7 +35,7 @@ struct InputSet {
 // One tensor for each input. Error(kUsage, kIo, kData).
 InputSet make_inputs(const std::vector<runtime::ValueInfo>& inputs, const InputFlags& flags);
 
-// Normal for floats, small numbers for integers, ones for masks; the same for the same seed.
+// Normal for floats, 0 or 1 for integers, ones for masks; the same for the same seed.
 Tensor random_tensor(DType type, const std::vector<int64_t>& shape, const std::string& name, uint64_t seed);
 
 // "float[batch, 3]".

@@ -31,7 +31,7 @@ LoadedModel load_model(const std::string& path, const Shapes& shapes, codegen::C
   progress.show("reading the model");
   const std::unique_ptr<ir::Graph> graph = frontend::read_model(path, {.input_shapes = shapes});
   options.passes.progress = [&](std::string_view pass, int index, int count) {
-    progress.show(pass, index, count);
+    progress.show(pass, index + 1, count);
   };
   runtime::Program program = codegen::compile(*graph, options);
   progress.clear();

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <filesystem>
 #include <numeric>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -43,13 +44,18 @@ std::string range_of(const Tensor& tensor) {
   return nans > 0 ? text + fmt::format("  ({} NaN)", nans) : text;
 }
 
-std::string file_name(const std::string& name) {
-  std::string result;
+// A name of its own for each output's file.
+std::string file_name(const std::string& name, std::set<std::string>& taken) {
+  constexpr size_t kLongest = 200;
+  std::string stem;
   for (const char c : name) {
-    const bool bad = c == '/' || c == '\0' || (result.empty() && c == '.');
-    result += bad ? '_' : c;
+    const bool bad = c == '/' || c == '\0' || (stem.empty() && c == '.');
+    stem += bad ? '_' : c;
   }
-  return result.substr(0, 200) + ".npy";
+  stem = stem.empty() ? "_" : stem.substr(0, kLongest);
+  std::string result = stem;
+  for (int i = 2; !taken.insert(result).second; ++i) result = fmt::format("{}_{}", stem, i);
+  return result + ".npy";
 }
 
 std::vector<double> probabilities(const Tensor& scores, int64_t begin, int64_t count) {
@@ -80,8 +86,9 @@ void write_outputs(const std::string& folder, const std::vector<runtime::ValueIn
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) fail(ErrorKind::kIo, "{}: cannot be made: {}", folder, error.message());
+  std::set<std::string> taken;
   for (size_t i = 0; i < outputs.size(); ++i) {
-    data::write_npy((std::filesystem::path(folder) / file_name(infos[i].name)).string(), outputs[i]);
+    data::write_npy((std::filesystem::path(folder) / file_name(infos[i].name, taken)).string(), outputs[i]);
   }
 }
 

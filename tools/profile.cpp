@@ -36,6 +36,9 @@ struct Row {
   int64_t bytes = 0;
 };
 
+// Of all calls; -1: unknown.
+int64_t total_work(int64_t of_one_call, int64_t calls) { return of_one_call < 0 ? -1 : of_one_call * calls; }
+
 void add_work(int64_t& sum, int64_t work) { sum = sum < 0 || work < 0 ? -1 : sum + work; }
 
 }  // namespace
@@ -57,14 +60,18 @@ std::vector<KernelTime> measure_kernels(const runtime::Program& program, const s
   return best;
 }
 
-std::string format_trace(const std::vector<KernelTime>& times) {
+std::string format_trace(const std::string& model, const std::vector<KernelTime>& times) {
   nlohmann::ordered_json events = nlohmann::ordered_json::array();
+  events.push_back({{"name", "process_name"}, {"ph", "M"}, {"pid", 1}, {"args", {{"name", model}}}});
   for (const KernelTime& time : times) {
-    nlohmann::ordered_json args = {{"origin", time.origin}};
-    if (time.flops >= 0) args["flops"] = time.flops;
-    if (time.bytes >= 0) args["bytes"] = time.bytes;
-    if (const double value = rate(time.flops, time.duration_us); value >= 0) args["GFLOP/s"] = value;
-    if (const double value = rate(time.bytes, time.duration_us); value >= 0) args["GB/s"] = value;
+    if (time.calls == 0) continue;
+    nlohmann::ordered_json args = {{"origin", time.origin}, {"calls", time.calls}};
+    const int64_t flops = total_work(time.flops, time.calls);
+    const int64_t bytes = total_work(time.bytes, time.calls);
+    if (flops >= 0) args["flops"] = flops;
+    if (bytes >= 0) args["bytes"] = bytes;
+    if (const double value = rate(flops, time.duration_us); value >= 0) args["GFLOP/s"] = value;
+    if (const double value = rate(bytes, time.duration_us); value >= 0) args["GB/s"] = value;
     events.push_back({{"name", time.name},
                       {"cat", "kernel"},
                       {"ph", "X"},
@@ -79,16 +86,21 @@ std::string format_trace(const std::vector<KernelTime>& times) {
 }
 
 std::string format_table(const std::vector<KernelTime>& times, size_t rows) {
-  std::map<std::string, Row> by_name;
+  std::map<std::pair<std::string, std::string>, Row> by_origin;
+  int64_t calls = 0;
   for (const KernelTime& time : times) {
-    Row& row = by_name[time.name];
-    if (row.calls++ == 0) row = {time.name, time.origin, 1, 0, 0, 0};
+    if (time.calls == 0) continue;
+    Row& row = by_origin[{time.name, time.origin}];
+    row.name = time.name;
+    row.origin = time.origin;
+    row.calls += time.calls;
     row.us += time.duration_us;
-    add_work(row.flops, time.flops);
-    add_work(row.bytes, time.bytes);
+    add_work(row.flops, total_work(time.flops, time.calls));
+    add_work(row.bytes, total_work(time.bytes, time.calls));
+    calls += time.calls;
   }
   std::vector<Row> sorted;
-  for (auto& [name, row] : by_name) sorted.push_back(row);
+  for (auto& [key, row] : by_origin) sorted.push_back(row);
   std::stable_sort(sorted.begin(), sorted.end(), [](const Row& a, const Row& b) { return a.us > b.us; });
   const double total = std::max(total_us(times), 1e-9);
   std::string text = fmt::format("{:>10} {:>6} {:>5} {:>8} {:>7}  {}\n", "us", "%", "calls", "GFLOP/s",
@@ -101,7 +113,7 @@ std::string format_table(const std::vector<KernelTime>& times, size_t rows) {
                     row.origin.empty() || row.origin == row.name ? "" : fmt::format(" ({})", row.origin));
   }
   if (sorted.size() > rows) text += fmt::format("{:>10}  and {} more\n", "", sorted.size() - rows);
-  return text + fmt::format("{:>10.1f}  in all, {} kernel calls\n", total, times.size());
+  return text + fmt::format("{:>10.1f}  in all, {} kernel calls\n", total, calls);
 }
 
 }  // namespace dlc::tools

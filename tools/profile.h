@@ -14,8 +14,8 @@ std::vector<runtime::KernelTime> measure_kernels(const runtime::Program& program
                                                  double seconds);
 
 // A trace in Chrome's format: one event a kernel, with flops, bytes, GFLOP/s and GB/s.
-std::string format_trace(const std::vector<runtime::KernelTime>& times);
-// Kernels by time, equal names together.
+std::string format_trace(const std::string& model, const std::vector<runtime::KernelTime>& times);
+// Kernels by time, those of the same name and origin together.
 std::string format_table(const std::vector<runtime::KernelTime>& times, size_t rows = 30);
 
 }  // namespace dlc::tools

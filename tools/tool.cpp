@@ -5,14 +5,52 @@
 #include <filesystem>
 #include <memory>
 #include <new>
+#include <sstream>
 
 #include <fmt/format.h>
 
 #include "runtime/data/files.h"
 #include "runtime/error.h"
+#include "runtime/version.h"
 
 namespace dlc::tools {
 namespace {
+
+// Help with lines that fit a terminal and without what CLI11 says of types.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  HelpFormatter() { column_width(kColumn); }
+
+  std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
+    std::string text = CLI::Formatter::make_help(app, std::move(name), mode);
+    for (size_t at = text.find("\n\n\n"); at != std::string::npos; at = text.find("\n\n\n"))
+      text.erase(at, 1);
+    return text;
+  }
+
+  std::string make_option_opts(const CLI::Option* option) const override {
+    if (option->get_type_size() == 0 || option->get_positional()) return "";
+    const std::string type = option->get_type_name();
+    return " " + type.substr(0, type.find(':'));
+  }
+
+  std::string make_option_desc(const CLI::Option* option) const override {
+    constexpr size_t kWidth = 110 - kColumn;
+    std::string lines, line;
+    std::istringstream words(option->get_description());
+    for (std::string word; words >> word;) {
+      if (!line.empty() && line.size() + 1 + word.size() > kWidth) {
+        lines += line + "\n";
+        line.clear();
+      }
+      line += (line.empty() ? "" : " ") + word;
+    }
+    return lines + line;
+  }
+
+ private:
+  static constexpr size_t kColumn = 30;
+};
 
 int report(const CLI::App& app, std::string_view message, int code) {
   std::fflush(stdout);
@@ -35,7 +73,8 @@ int run_guarded(const CLI::App& app, const std::function<int()>& run) {
 }  // namespace
 
 int run_tool(CLI::App& app, int argc, char** argv, const std::function<int()>& run) {
-  app.get_formatter()->column_width(34);
+  app.formatter(std::make_shared<HelpFormatter>());
+  app.set_version_flag("--version", fmt::format("{} {}", app.get_name(), version()));
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& success) {  // --help, --version
@@ -47,6 +86,17 @@ int run_tool(CLI::App& app, int argc, char** argv, const std::function<int()>& r
   if (std::fflush(stdout) != 0 && code == kExitDone)
     return report(app, "standard output cannot be written", 1);
   return code;
+}
+
+CLI::Validator at_least(int64_t minimum) {
+  const auto check = [minimum](const std::string& text) -> std::string {
+    double value = 0;
+    const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error == std::errc() && rest == text.data() + text.size() && value >= static_cast<double>(minimum))
+      return "";
+    return fmt::format("expected a number of at least {}, found '{}'", minimum, text);
+  };
+  return CLI::Validator(check, "");
 }
 
 std::vector<int64_t> parse_shape(const std::string& text) {
@@ -82,21 +132,32 @@ Shapes parse_shapes(const std::vector<std::string>& flags) {
   return shapes;
 }
 
-void add_pass_flags(CLI::App& app, passes::Options& options) {
+void add_pass_flags(CLI::App& app, passes::Options& options, std::string& dump_dir) {
   const std::string group = "Debugging the compiler";
-  app.add_option("--dump-after", options.dump_after,
-                 "Show the program after these passes; 'all': after each that "
-                 "changes it")
-      ->delimiter(',')
-      ->group(group);
-  app.add_option("--stop-after", options.stop_after, "End after this pass")->group(group);
-  app.add_option("--disable-pass", options.disabled_passes, "Leave these passes out")
-      ->delimiter(',')
-      ->group(group);
-  app.add_option("--rewrite-limit", options.rewrite_limit, "Apply no more than this number of rewrites")
-      ->group(group);
-  app.add_flag("--verify", options.verify, "Verify the program after every pass")->group(group);
   app.add_flag("--exact", options.exact, "Leave out algorithms that round differently (Winograd)");
+  app.add_option("--dump-after", options.dump_after,
+                 "Show the program after these passes, on standard error; 'all': after each that changes it, "
+                 "'rewrites': what was rewritten")
+      ->type_name("PASS,...")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->group(group);
+  app.add_option("--dump-dir", dump_dir, "Write what --dump-after shows to files in this folder")
+      ->type_name("FOLDER")
+      ->group(group);
+  app.add_option("--disable-pass", options.disabled_passes, "Leave these passes out")
+      ->type_name("PASS,...")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->group(group);
+  app.add_option("--rewrite-limit", options.rewrite_limit,
+                 "Apply no more rewrites than this: to find a wrong one")
+      ->type_name("COUNT")
+      ->check(at_least(0))
+      ->group(group);
+  app.add_flag("--verify", options.verify,
+               "Verify the program after every pass, not only at the stages' ends")
+      ->group(group);
 }
 
 void set_dump_target(passes::Options& options, const std::string& folder) {

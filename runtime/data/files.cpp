@@ -5,10 +5,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 
 #include "runtime/error.h"
+#include "runtime/output_file.h"
 
 namespace dlc::data {
 namespace {
@@ -44,46 +44,8 @@ std::string read_file(const std::string& path, int64_t max_bytes) {
   return bytes;
 }
 
-AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), temporary_(path_ + ".XXXXXX") {
-  struct stat info {};
-  if (::stat(path_.c_str(), &info) == 0 && S_ISDIR(info.st_mode))
-    fail(ErrorKind::kIo, "{}: is a folder", path_);
-  fd_ = ::mkostemp(temporary_.data(), O_CLOEXEC);
-  if (fd_ < 0) fail_file(path_, "cannot be written");
-}
-
-AtomicFile::~AtomicFile() {
-  if (fd_ < 0) return;
-  ::close(fd_);
-  ::unlink(temporary_.c_str());
-}
-
-void AtomicFile::write(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t count = ::write(fd_, bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail_file(path_, "cannot be written");
-    bytes.remove_prefix(static_cast<size_t>(count));
-  }
-}
-
-void AtomicFile::commit() {
-  // mkostemp gives 0600; a new file has what the user's mask leaves of 0666.
-  const mode_t mask = ::umask(0);
-  ::umask(mask);
-  if (::fchmod(fd_, 0666 & ~mask) != 0) fail_file(path_, "cannot be written");
-  const int fd = fd_;
-  fd_ = -1;
-  if (::close(fd) != 0 || std::rename(temporary_.c_str(), path_.c_str()) != 0) {
-    const int reason = errno;
-    ::unlink(temporary_.c_str());
-    errno = reason;
-    fail_file(path_, "cannot be written");
-  }
-}
-
 void write_file(const std::string& path, std::string_view bytes) {
-  AtomicFile file(path);
+  OutputFile file(path);
   file.write(bytes);
   file.commit();
 }

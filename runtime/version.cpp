@@ -1,0 +1,7 @@
+#include "runtime/version.h"
+
+namespace dlc {
+
+const char* version() { return DLC_VERSION; }
+
+}  // namespace dlc
