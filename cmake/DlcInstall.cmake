@@ -1,20 +1,31 @@
-# cmake --install: the programs, libdlc with its headers, and a package: find_package(dlc), target dlc::dlc.
+# cmake --install: the programs; libdlc with its public headers; libdlcrt.a for models in object files; a package with the
+# targets dlc::dlc, dlc::dlcrt and dlc::dlc-compile and the function dlc_add_model().
 
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-install(TARGETS dlc_shared EXPORT dlcTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
-        INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/dlc)
+# <dlc/dlc.h> and <dlc/dlc_c.h> are found from the first folder, what they include from the second.
+target_include_directories(dlc_shared INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
+                           $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/dlc>)
+target_compile_features(dlc_shared INTERFACE cxx_std_20)
+install(TARGETS dlc_shared dlcrt EXPORT dlcTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 foreach(source ${tool_programs})
   cmake_path(GET source STEM program)
   string(REPLACE _ - program ${program})
   set_target_properties(${program} PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
-  install(TARGETS ${program})
+  install(TARGETS ${program} EXPORT dlcTargets RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endforeach()
-foreach(folder runtime ir frontend passes codegen)
-  if(EXISTS "${PROJECT_SOURCE_DIR}/${folder}")
-    install(DIRECTORY ${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/dlc FILES_MATCHING PATTERN "*.h")
-  endif()
+
+# The public headers: what api/ includes, and what that includes.
+set(public_headers
+    codegen/compile.h frontend/read_model.h ir/clone.h ir/dim.h ir/graph.h ir/type.h passes/options.h
+    runtime/data/image.h runtime/data/npy.h runtime/data/npz.h runtime/dtype.h runtime/error.h runtime/model/abi.h
+    runtime/model/api.h runtime/model/types.h runtime/program.h runtime/tensor.h runtime/version.h)
+install(FILES api/dlc.h api/dlc_c.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/dlc)
+foreach(header ${public_headers})
+  cmake_path(GET header PARENT_PATH folder)
+  install(FILES ${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/dlc/${folder})
 endforeach()
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/dlc)
@@ -23,4 +34,4 @@ configure_package_config_file(cmake/dlcConfig.cmake.in "${PROJECT_BINARY_DIR}/dl
                               INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/dlcConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
 install(FILES "${PROJECT_BINARY_DIR}/dlcConfig.cmake" "${PROJECT_BINARY_DIR}/dlcConfigVersion.cmake"
-        DESTINATION ${package_dir})
+        cmake/DlcAddModel.cmake DESTINATION ${package_dir})

@@ -44,8 +44,10 @@ endfunction()
 # libdlc. model_runtime_objects.txt lists the archive's objects with their ISA, for check_archive.py.
 function(dlc_add_model_runtime)
   dlc_add_model_runtime_objects(dlc_model_runtime libraries dlc_plain_options)
-  add_library(dlcrt STATIC)
-  target_link_libraries(dlcrt PRIVATE ${libraries})
+  # The objects themselves: a dependency on their libraries would have to be installed with the archive.
+  list(TRANSFORM libraries REPLACE "(.+)" "$<TARGET_OBJECTS:\\1>" OUTPUT_VARIABLE objects)
+  add_library(dlcrt STATIC ${objects})
+  set_target_properties(dlcrt PROPERTIES LINKER_LANGUAGE CXX)
   set(archive_libraries ${libraries})
   if(DLC_SANITIZE)
     # Compiled models run outside of instrumented processes; in libdlc itself the code is to be seen.

@@ -19,7 +19,7 @@ void emit_program(llvm::Module& module, const ProgramParts& parts, const ModelIn
   emit_header_functions(module, info, descriptor);
 }
 
-std::string descriptor_symbol(const std::string& model_name) { return model_name + "_model"; }
+std::string descriptor_symbol(const std::string& model_name) { return model_name + "_descriptor"; }
 
 std::string constants_symbol(const std::string& model_name) { return model_name + "_constants"; }
 

@@ -43,7 +43,7 @@ struct ModelInfo {
 void emit_program(llvm::Module& module, const ProgramParts& parts, const ModelInfo& info);
 
 // Names of what the object of a model defines and needs.
-std::string descriptor_symbol(const std::string& model_name);  // NAME_model: its dlc_model
+std::string descriptor_symbol(const std::string& model_name);  // NAME_descriptor: its dlc_model
 std::string constants_symbol(
     const std::string& model_name);  // NAME_constants: defined by the linker or loader
 // NAME_init and so on: functions of the C header.

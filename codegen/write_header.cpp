@@ -101,14 +101,20 @@ class HeaderWriter {
  private:
   void begin() {
     text_ += fmt::format(
-        "/* {0}: a compiled model ({1}).\n"
-        " *\n"
-        " * {0}_init() makes a model in memory, {0}_run() computes, {0}_release() ends it. One model in "
-        "memory belongs\n"
-        " * to one thread at a time; several may run at the same time. Data is dense and row-major. */\n"
-        "#ifndef {2}_MODEL_H_\n#define {2}_MODEL_H_\n\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern "
-        "\"C\" {{\n"
-        "#endif\n\n",
+        R"(/* {0}: a compiled model ({1}).
+ *
+ * {0}_init() makes a model in memory, {0}_run() computes, {0}_release() ends it. One model in memory belongs to
+ * one thread at a time; several may run at the same time. Data is dense and row-major. */
+#ifndef {2}_MODEL_H_
+#define {2}_MODEL_H_
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+)",
         info_.name, comment_text(info_.build), macro_);
   }
 
@@ -148,30 +154,35 @@ class HeaderWriter {
   }
 
   void write_functions() {
+    const std::string weights_field =
+        info_.constants_in_file
+            ? "  const char* weights_file; /* the path of the file with the weights: needed */\n"
+            : "";
     text_ += fmt::format(
-        R"(typedef struct {0} {0}; /* a model in memory */
+        R"(typedef struct {0}_model {0}_model; /* a model in memory */
 
 /* All zero but struct_size: the defaults. */
 typedef struct {0}_options {{
   uint32_t struct_size; /* sizeof({0}_options) */
   int32_t threads;      /* 0: as many as the process may use */
-  const void* weights;  /* for a model whose weights are in a file: what follows the file's first 64 bytes */
-}} {0}_options;
+{1}}} {0}_options;
 
 /* These return 0, or a status whose text is {0}_status_text(); after a run, {0}_error() says more. */
-int32_t {0}_init(const {0}_options* options, {0}** model); /* options may be NULL */
+int32_t {0}_init(const {0}_options* options, {0}_model** model); /* options may be NULL */
 /* Outputs that are NULL are set to memory of the model, valid until the next run. */
-int32_t {0}_run({0}* model, const {0}_dims* dims, const {0}_inputs* inputs, {0}_outputs* outputs);
+int32_t {0}_run({0}_model* model, const {0}_dims* dims, const {0}_inputs* inputs, {0}_outputs* outputs);
+/* The same for arrays of DLTensor (dlpack.h), which may have strides; an output's data may be NULL. */
+int32_t {0}_run_tensors({0}_model* model, const void* inputs, void* outputs);
 /* The extents of an output (by position) of the last run. */
-const int64_t* {0}_output_shape(const {0}* model, int32_t output);
+const int64_t* {0}_output_shape(const {0}_model* model, int32_t output);
 /* Bytes of memory for intermediate values with these dims; -1 where they are impossible. */
 int64_t {0}_arena_bytes(const {0}_dims* dims);
-const char* {0}_error(const {0}* model);
+const char* {0}_error(const {0}_model* model);
 const char* {0}_status_text(int32_t status);
-void {0}_release({0}* model);
+void {0}_release({0}_model* model);
 
 )",
-        info_.name);
+        info_.name, weights_field);
   }
 
   const ModelInfo& info_;

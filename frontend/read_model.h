@@ -12,8 +12,8 @@
 namespace dlc::frontend {
 
 struct ReadOptions {
-  std::map<std::string, std::vector<int64_t>>
-      input_shapes;  // fixes dims of an input ("": the first); -1 keeps one symbolic
+  // Fixes dims of an input ("": the first); -1 keeps one symbolic.
+  std::map<std::string, std::vector<int64_t>> input_shapes = {};
   int64_t max_model_bytes = int64_t{16} << 30;
   int max_depth = 64;           // of nested sub-graphs and functions
   int64_t max_nodes = 1 << 20;  // after functions became their bodies

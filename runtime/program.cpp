@@ -45,6 +45,9 @@ ErrorKind kind_of(int32_t status) {
   switch (status) {
     case DLC_INVALID_INPUT:
       return ErrorKind::kData;
+    case DLC_INVALID_WEIGHTS:
+    case DLC_INVALID_MODEL:
+      return ErrorKind::kModel;
     case DLC_OUT_OF_MEMORY:
     case DLC_UNSUPPORTED:
       return ErrorKind::kResource;
@@ -144,7 +147,11 @@ void Context::run(const std::vector<dlc_tensor>& inputs, std::vector<dlc_tensor>
     fail(ErrorKind::kData, "model '{}': expected {} outputs, found {}", program.name(),
          program.outputs().size(), outputs.size());
   }
-  impl_->check(impl_->runtime().run(impl_->context, inputs.data(), outputs.data()));
+  run(inputs.data(), outputs.data());
+}
+
+void Context::run(const dlc_tensor* inputs, dlc_tensor* outputs) {
+  impl_->check(impl_->runtime().run(impl_->context, inputs, outputs));
 }
 
 int64_t Context::arena_bytes() const { return impl_->runtime().memory_bytes(impl_->context); }

@@ -88,6 +88,7 @@ class Context {
   // Without any allocation once shapes as large have been seen: caller's memory; outputs whose data is null
   // get memory of the context, valid until the next run.
   void run(const std::vector<dlc_tensor>& inputs, std::vector<dlc_tensor>& outputs);
+  void run(const dlc_tensor* inputs, dlc_tensor* outputs);  // as many as the program has
 
   int64_t arena_bytes() const;  // all memory that the context holds
   int threads() const;

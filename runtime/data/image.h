@@ -31,9 +31,9 @@ struct ImageOptions {
   int64_t width = 0;
   Layout layout = Layout::kNchw;
   Color color = Color::kRgb;
-  double range = 1;          // what the brightest byte becomes
-  std::vector<double> mean;  // subtracted after that: one number, or one a channel
-  std::vector<double> std;   // and divided by
+  double range = 1;               // what the brightest byte becomes
+  std::vector<double> mean = {};  // subtracted after that: one number, or one a channel
+  std::vector<double> std = {};   // and divided by
   DType dtype = DType::kFloat;
 };
 

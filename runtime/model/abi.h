@@ -1,52 +1,20 @@
 /* The border of a compiled model: what its library exports and what its code and the model runtime agree on.
  *
- * C99, no other headers of dlc, so that generated headers and C programs can hold it. Every change of a
- * struct or of a meaning raises DLC_ABI_VERSION. Tensors are layout-compatible with DLPack's DLTensor (v0.x
- * and 1.x). */
+ * C99. Every change of a struct or of a meaning raises DLC_ABI_VERSION. */
 #ifndef DLC_RUNTIME_MODEL_ABI_H_
 #define DLC_RUNTIME_MODEL_ABI_H_
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "runtime/model/types.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define DLC_ABI_VERSION 1u
+#define DLC_ABI_VERSION 2u
 #define DLC_MODEL_MAGIC 0x314c444f4d434c44ull /* "DLCMODL1" */
-
-/* DLTensor of dlpack.h, field by field. */
-typedef struct dlc_tensor {
-  void* data;
-  int32_t device_type; /* 1: CPU */
-  int32_t device_id;
-  int32_t ndim;
-  uint8_t type_code; /* DLDataTypeCode: 0 int, 1 uint, 2 float, 4 bfloat, 5 complex, 6 bool */
-  uint8_t type_bits;
-  uint16_t type_lanes;
-  int64_t* shape;
-  int64_t* strides; /* in elements; null: dense row-major */
-  uint64_t byte_offset;
-} dlc_tensor;
-
-/* Result of every function that can fail. The text is with the context. */
-typedef enum dlc_status {
-  DLC_OK = 0,
-  DLC_INVALID_INPUT = 1, /* shape, type or value of an input, or of data computed from it */
-  DLC_OUT_OF_MEMORY = 2,
-  DLC_UNSUPPORTED = 3, /* this machine or this library cannot do it */
-  DLC_INTERNAL = 4
-} dlc_status;
-
-/* dims[i] >= 0: that extent; -1 - s: the symbol number s. */
-typedef struct dlc_value_info {
-  const char* name;
-  uint8_t dtype; /* numbers of ONNX TensorProto.DataType */
-  int32_t rank;
-  const int64_t* dims;
-  const char* const* dim_texts; /* "batch", "2*length + 1", "3": for people */
-} dlc_value_info;
 
 typedef struct dlc_context dlc_context;
 typedef struct dlc_runtime dlc_runtime; /* runtime/model/api.h */

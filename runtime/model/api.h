@@ -29,11 +29,12 @@ typedef struct dlc_executor {
   void (*run)(void* user, dlc_worker_fn task, void* argument, int32_t workers);
 } dlc_executor;
 
-/* All zero but struct_size: the defaults. What is pointed to is copied. */
+/* All zero but struct_size: the defaults. */
 typedef struct dlc_context_options {
   uint32_t struct_size;
   int32_t threads;                /* 0: as many as the process may use */
-  const char* constants;          /* for a model whose constants are in a file */
+  const char* constants_file;     /* for a model whose constants are in a file: its path, */
+  const char* constants;          /* or what is in it, which must outlive the context */
   const dlc_allocator* allocator; /* null: malloc */
   const dlc_executor* executor;   /* null: threads of the context's own, started when first needed */
 } dlc_context_options;
@@ -46,6 +47,7 @@ typedef struct dlc_kernel_time {
   int64_t bytes;
 } dlc_kernel_time;
 
+/* `options` may be null. What its allocator and executor point to is copied. */
 int32_t dlc_context_create(const dlc_model* model, const dlc_context_options* options, dlc_context** context);
 void dlc_context_release(dlc_context* context);
 

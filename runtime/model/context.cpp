@@ -103,6 +103,19 @@ int32_t check_model(const dlc_model* model) {
   return DLC_OK;
 }
 
+int32_t find_constants(dlc_context* context, const dlc_context_options& options) {
+  const dlc_model* model = context->model;
+  context->frame.constants = options.constants != nullptr ? options.constants : model->constants;
+  if (context->frame.constants != nullptr || model->constants_size == 0) return DLC_OK;
+  if (options.constants_file == nullptr ||
+      map_weights(options.constants_file, model->content_hash, model->constants_size, &context->weights) !=
+          WeightsFault::kNone) {
+    return DLC_INVALID_WEIGHTS;
+  }
+  context->frame.constants = context->weights.constants();
+  return DLC_OK;
+}
+
 int32_t prepare(dlc_context* context) {
   int32_t status = context->model->bind(&context->frame);
   if (status != DLC_OK) return status;
@@ -127,20 +140,21 @@ int32_t dlc_context_create(const dlc_model* model, const dlc_context_options* op
   if (status != DLC_OK) return status;
   dlc_context_options chosen = {};
   if (options != nullptr) {
+    if (options->struct_size == 0) return DLC_INVALID_ARGUMENT;
     memcpy(&chosen, options, options->struct_size < sizeof chosen ? options->struct_size : sizeof chosen);
   }
-  const char* constants = chosen.constants != nullptr ? chosen.constants : model->constants;
-  if (constants == nullptr && model->constants_size > 0) return DLC_INVALID_INPUT;
   dlc_context* context = make_array<dlc_context>(0);
   if (context == nullptr) return DLC_OUT_OF_MEMORY;
   context->model = model;
   context->frame.context = context;
-  context->frame.constants = constants;
   context->allocator = {nullptr, default_allocate, default_release};
   if (chosen.allocator != nullptr) context->allocator = *chosen.allocator;
-  if (!make_tables(context) || !make_threads(context, chosen) || !make_memory(context)) {
+  status = find_constants(context, chosen);
+  if (status == DLC_OK && !(make_tables(context) && make_threads(context, chosen) && make_memory(context)))
+    status = DLC_OUT_OF_MEMORY;
+  if (status != DLC_OK) {
     dlc_context_release(context);
-    return DLC_OUT_OF_MEMORY;
+    return status;
   }
   *result = context;
   return DLC_OK;
@@ -161,6 +175,7 @@ void dlc_context_release(dlc_context* context) {
   release(context, context->arena);
   release(context, context->state);
   release(context, context->scratch);
+  unmap_weights(context->weights);
   void* arrays[] = {context->frame.dims,   context->frame.inputs, context->frame.outputs, context->inputs,
                     context->outputs,      context->dynamic,      context->kernels,       context->extents,
                     context->flat_tensors, context->flat_extents, context->cursors,       context};

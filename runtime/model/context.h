@@ -8,6 +8,7 @@
 
 #include "runtime/model/api.h"
 #include "runtime/model/pool.h"
+#include "runtime/model/weights.h"
 
 namespace dlc::model {
 
@@ -51,7 +52,8 @@ struct dlc_context {
   dlc_frame frame;
   dlc_allocator allocator;
   dlc_executor executor;
-  dlc::model::Pool* pool;  // null where the caller lends threads
+  dlc::model::Pool* pool;             // null where the caller lends threads
+  dlc::model::MappedWeights weights;  // of a file
   int32_t threads;
   int64_t memory_bytes;
   dlc::model::Block arena;

@@ -44,6 +44,14 @@ const char* dlc_status_text(int32_t status) {
       return "not supported by this machine or library";
     case DLC_INTERNAL:
       return "internal error";
+    case DLC_INVALID_WEIGHTS:
+      return "the file of the weights is missing, cut off or belongs to another model";
+    case DLC_INVALID_MODEL:
+      return "invalid model";
+    case DLC_INVALID_ARGUMENT:
+      return "invalid argument";
+    case DLC_IO:
+      return "a file cannot be read or written";
     default:
       return "unknown status";
   }

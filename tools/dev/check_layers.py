@@ -21,8 +21,9 @@ ARROWS = {
     "frontend": {"frontend", "ir", "runtime", "runtime/data"},
     "passes": {"passes", "ir", "runtime"},
     "codegen": {"codegen", "passes", "ir", "runtime", "runtime/model", "runtime/kernels"},
+    "api": {"api", "codegen", "passes", "frontend", "ir", "runtime", "runtime/model", "runtime/data"},
     "tools": {"tools", "codegen", "passes", "frontend", "ir", "runtime", "runtime/model", "runtime/data"},
-    "tests": {"tests", "tools", "codegen", "passes", "frontend", "ir", "runtime", "runtime/model", "runtime/kernels",
+    "tests": {"tests", "tools", "api", "codegen", "passes", "frontend", "ir", "runtime", "runtime/model", "runtime/kernels",
               "runtime/data"},
 }
 

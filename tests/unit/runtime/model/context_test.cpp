@@ -230,7 +230,9 @@ TEST(Context, RefusesForeignModels) {
   EXPECT_EQ(dlc_context_create(&model, nullptr, &context), DLC_UNSUPPORTED);
   model = sum_model();
   model.constants_size = 8;
-  EXPECT_EQ(dlc_context_create(&model, nullptr, &context), DLC_INVALID_INPUT);
+  EXPECT_EQ(dlc_context_create(&model, nullptr, &context), DLC_INVALID_WEIGHTS);
+  dlc_context_options no_size = {};
+  EXPECT_EQ(dlc_context_create(&sum_model(), &no_size, &context), DLC_INVALID_ARGUMENT);
   EXPECT_EQ(context, nullptr);
   EXPECT_STREQ(dlc_status_text(DLC_UNSUPPORTED), "not supported by this machine or library");
 }

@@ -1,0 +1,231 @@
+#include "api/dlc_c.h"
+
+#include <cstring>
+#include <new>
+#include <optional>
+
+#include "codegen/compile.h"
+#include "frontend/read_model.h"
+#include "ir/clone.h"
+#include "runtime/error.h"
+#include "runtime/model/element.h"
+#include "runtime/output_file.h"
+#include "runtime/program.h"
+#include "runtime/version.h"
+
+using dlc::check;
+using dlc::Error;
+using dlc::ErrorKind;
+using dlc::fail;
+
+struct dlc_graph {
+  std::unique_ptr<dlc::ir::Graph> graph;
+};
+
+struct dlc_program {
+  dlc::runtime::Program program;
+};
+
+struct dlc_session {
+  dlc::runtime::Program program;
+  dlc::runtime::Context context;
+};
+
+namespace {
+
+thread_local std::string last_error;
+
+int32_t status_of(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kUsage:
+      return DLC_INVALID_ARGUMENT;
+    case ErrorKind::kModel:
+      return DLC_INVALID_MODEL;
+    case ErrorKind::kData:
+      return DLC_INVALID_INPUT;
+    case ErrorKind::kIo:
+      return DLC_IO;
+    case ErrorKind::kResource:
+      return DLC_UNSUPPORTED;
+    case ErrorKind::kInternal:
+      return DLC_INTERNAL;
+  }
+  return DLC_INTERNAL;
+}
+
+int32_t record(int32_t status, const char* text) noexcept {
+  try {
+    last_error = text;
+  } catch (const std::bad_alloc&) {
+    last_error.clear();
+  }
+  return status;
+}
+
+// Runs `work`; whatever it throws becomes a status and a text. `resource`: the status where the machine is at
+// fault.
+template <class Work>
+int32_t guarded(Work&& work, int32_t resource = DLC_UNSUPPORTED) noexcept {
+  try {
+    work();
+    return DLC_OK;
+  } catch (const Error& error) {
+    return record(error.kind() == ErrorKind::kResource ? resource : status_of(error.kind()), error.what());
+  } catch (const std::bad_alloc&) {
+    return record(DLC_OUT_OF_MEMORY, "out of memory");
+  } catch (const std::exception& error) {
+    return record(DLC_INTERNAL, error.what());
+  }
+}
+
+template <class T>
+void require(const T* argument, const char* name) {
+  if (argument == nullptr) fail(ErrorKind::kUsage, "the argument '{}' is null", name);
+}
+
+// The options with zeros for what the caller's version of the struct lacks.
+template <class Options>
+Options complete(const Options* options) {
+  Options result = {};
+  if (options == nullptr) return result;
+  if (options->struct_size == 0)
+    fail(ErrorKind::kUsage, "the options' struct_size is 0; expected their sizeof");
+  std::memcpy(&result, options, std::min<size_t>(options->struct_size, sizeof result));
+  return result;
+}
+
+std::string text_or_empty(const char* text) { return text == nullptr ? "" : text; }
+
+dlc::frontend::ReadOptions read_options(const dlc_read_options* given) {
+  const dlc_read_options options = complete(given);
+  dlc::frontend::ReadOptions result;
+  for (int32_t i = 0; i < options.num_shapes; ++i) {
+    const dlc_input_shape& shape = options.shapes[i];
+    result.input_shapes[text_or_empty(shape.input)] = {shape.dims, shape.dims + shape.rank};
+  }
+  return result;
+}
+
+dlc::codegen::CompileOptions compile_options(const dlc_compile_options* given) {
+  const dlc_compile_options options = complete(given);
+  dlc::codegen::CompileOptions result;
+  result.passes.exact = options.exact != 0;
+  result.profile = options.profile != 0;
+  if (options.cpu != nullptr) result.cpu = options.cpu;
+  result.name = text_or_empty(options.name);
+  result.weights_file = text_or_empty(options.weights_file);
+  return result;
+}
+
+using Writer = void (*)(const dlc::codegen::CompiledModel&, const std::string&,
+                        const dlc::codegen::CompileOptions&);
+
+int32_t write(const dlc_graph* graph, const dlc_compile_options* given, const char* path, const char* header,
+              Writer writer) {
+  return guarded([&] {
+    require(graph, "graph");
+    require(path, "path");
+    const dlc::codegen::CompileOptions options = compile_options(given);
+    std::optional<dlc::OutputFile> header_file;
+    if (header != nullptr) header_file.emplace(header);
+    const auto model = dlc::codegen::compile_to_object(*dlc::ir::clone(*graph->graph), options);
+    if (header_file) header_file->write(model.header);
+    writer(model, path, options);
+    if (header_file) header_file->commit();
+  });
+}
+
+}  // namespace
+
+extern "C" {
+
+const char* dlc_version(void) { return dlc::version(); }
+
+const char* dlc_last_error(void) { return last_error.c_str(); }
+
+int32_t dlc_read_model(const char* path, const dlc_read_options* options, dlc_graph** graph) {
+  return guarded([&] {
+    require(graph, "graph");
+    *graph = nullptr;
+    require(path, "path");
+    *graph = new dlc_graph{dlc::frontend::read_model(path, read_options(options))};
+  });
+}
+
+void dlc_graph_release(dlc_graph* graph) { delete graph; }
+
+int32_t dlc_compile(const dlc_graph* graph, const dlc_compile_options* options, dlc_program** program) {
+  return guarded([&] {
+    require(program, "program");
+    *program = nullptr;
+    require(graph, "graph");
+    *program =
+        new dlc_program{dlc::codegen::compile(*dlc::ir::clone(*graph->graph), compile_options(options))};
+  });
+}
+
+int32_t dlc_write_shared_library(const dlc_graph* graph, const dlc_compile_options* options, const char* path,
+                                 const char* header) {
+  return write(graph, options, path, header, dlc::codegen::write_shared_library);
+}
+
+int32_t dlc_write_archive(const dlc_graph* graph, const dlc_compile_options* options, const char* path,
+                          const char* header) {
+  return write(graph, options, path, header, dlc::codegen::write_archive);
+}
+
+int32_t dlc_load_library(const char* path, const char* weights_file, dlc_program** program) {
+  return guarded([&] {
+    require(program, "program");
+    *program = nullptr;
+    require(path, "path");
+    *program = new dlc_program{dlc::runtime::load_library(path, text_or_empty(weights_file))};
+  });
+}
+
+void dlc_program_release(dlc_program* program) { delete program; }
+
+int32_t dlc_num_inputs(const dlc_program* program) { return program->program.model().num_inputs; }
+int32_t dlc_num_outputs(const dlc_program* program) { return program->program.model().num_outputs; }
+
+const dlc_value_info* dlc_input(const dlc_program* program, int32_t index) {
+  const dlc_model& model = program->program.model();
+  return index >= 0 && index < model.num_inputs ? &model.inputs[index] : nullptr;
+}
+
+const dlc_value_info* dlc_output(const dlc_program* program, int32_t index) {
+  const dlc_model& model = program->program.model();
+  return index >= 0 && index < model.num_outputs ? &model.outputs[index] : nullptr;
+}
+
+int32_t dlc_session_create(const dlc_program* program, const dlc_session_options* options,
+                           dlc_session** session) {
+  return guarded([&] {
+    require(session, "session");
+    *session = nullptr;
+    require(program, "program");
+    const dlc_session_options chosen = complete(options);
+    *session = new dlc_session{program->program,
+                               dlc::runtime::Context(program->program, {.threads = chosen.threads})};
+  });
+}
+
+void dlc_session_release(dlc_session* session) { delete session; }
+
+dlc_tensor dlc_make_tensor(void* data, uint8_t dtype, int32_t rank, int64_t* shape) {
+  const dlc::model::ElementType type = dlc::model::element_type(dtype);
+  return {data, 1, 0, rank, type.code, type.bits, 1, shape, nullptr, 0};
+}
+
+int32_t dlc_run(dlc_session* session, const dlc_tensor* inputs, dlc_tensor* outputs) {
+  return guarded(
+      [&] {
+        require(session, "session");
+        if (session->program.inputs().size() > 0) require(inputs, "inputs");
+        if (session->program.outputs().size() > 0) require(outputs, "outputs");
+        session->context.run(inputs, outputs);
+      },
+      DLC_OUT_OF_MEMORY);
+}
+
+}  // extern "C"
