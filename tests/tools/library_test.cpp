@@ -9,6 +9,8 @@ namespace {
 
 std::string c_program() { return (source_dir() / "examples/compiled_library/main.c").string(); }
 
+std::string test_program(const char* name) { return (source_dir() / "tests/tools/programs" / name).string(); }
+
 // Builds a program in the folder and runs it; "" where that fails, which fails the test.
 std::string build_and_run(const TemporaryFolder& folder, std::vector<std::string> command) {
   command.insert(command.end(), {"-I" + folder.path().string(), "-o", folder / "program", "-lm"});
@@ -99,26 +101,8 @@ TEST(CompiledArchive, LinksBesideAnother) {
   const TemporaryFolder folder;
   compile_digits(folder / "one.a", {"--header", folder / "one.h"});
   compile_digits(folder / "two.a", {"--header", folder / "two.h", "--cpu", "x86-64-v2"});
-  data::write_file(folder / "main.c", R"(
-#include <stdio.h>
-#include "one.h"
-#include "two.h"
-int main(void) {
-  one_model* one; two_model* two;
-  float image[2 * 64] = {0}, a[20], b[20];
-  for (int i = 0; i < 128; ++i) image[i] = (i * 37 % 64) / 64.0f;
-  one_dims one_size = {2}; two_dims two_size = {2};
-  one_inputs one_in = {image}; two_inputs two_in = {image};
-  one_outputs one_out = {a}; two_outputs two_out = {b};
-  if (one_init(NULL, &one) || two_init(NULL, &two)) return 1;
-  if (one_run(one, &one_size, &one_in, &one_out) || two_run(two, &two_size, &two_in, &two_out)) return 2;
-  for (int i = 0; i < 20; ++i) if (a[i] - b[i] > 1e-5f || b[i] - a[i] > 1e-5f) return 3;
-  one_release(one); two_release(two);
-  puts("equal");
-  return 0;
-}
-)");
-  EXPECT_EQ(build_and_run(folder, {"cc", folder / "main.c", folder / "one.a", folder / "two.a"}), "equal\n");
+  EXPECT_EQ(build_and_run(folder, {"cc", test_program("two_models.c"), folder / "one.a", folder / "two.a"}),
+            "equal\n");
 }
 
 TEST(CompiledObject, LinksWithTheRuntimeArchive) {
@@ -154,27 +138,7 @@ TEST(CompiledLibrary, TakesItsWeightsFromAFile) {
 TEST(CompiledLibrary, TakesItsWeightsFromAFileInC) {
   const TemporaryFolder folder;
   compile_digits(folder / "digits.a", {"--weights", folder / "digits.bin", "--header", folder / "digits.h"});
-  data::write_file(folder / "main.c", R"(
-#include <stdio.h>
-#include "digits.h"
-int main(void) {
-  digits_model* model;
-  digits_options options = {.struct_size = sizeof options, .weights_file = "nowhere.bin"};
-  if (digits_init(NULL, &model) == 0 || model != NULL || digits_init(&options, &model) == 0) return 1;
-  puts(digits_status_text(digits_init(&options, &model)));
-  options.weights_file = "digits.bin";
-  if (digits_init(&options, &model) != 0) return 2;
-  float image[64] = {0}, *scores;
-  digits_dims dims = {1}; digits_inputs inputs = {image}; digits_outputs outputs = {NULL};
-  if (digits_run(model, &dims, &inputs, &outputs) != 0) return 3;
-  scores = outputs.probabilities;
-  for (int i = 1; i < 10; ++i) scores[0] += scores[i];
-  printf("%.3f\n", scores[0]);
-  digits_release(model);
-  return 0;
-}
-)");
-  EXPECT_EQ(build_and_run(folder, {"cc", folder / "main.c", folder / "digits.a"}),
+  EXPECT_EQ(build_and_run(folder, {"cc", test_program("weights_file.c"), folder / "digits.a"}),
             "the file of the weights is missing, cut off or belongs to another model\n1.000\n");
 }
 
