@@ -135,8 +135,9 @@ void RunEmitter::emit(const ir::BindStep& step) {
   llvm::Value* value = load_integer(step.buffer, step.index);
   llvm::Value* in_range = builder_.CreateAnd(builder_.CreateICmpSGE(value, constant(step.minimum)),
                                              builder_.CreateICmpSLE(value, constant(step.maximum)));
-  std::string expected = step.maximum == INT64_MAX ? fmt::format("at least {}", step.minimum)
-                                                   : fmt::format("{} to {}", step.minimum, step.maximum);
+  std::string expected = step.maximum == INT64_MAX      ? fmt::format("at least {}", step.minimum)
+                         : step.maximum == step.minimum ? fmt::format("{}", step.minimum)
+                                                        : fmt::format("{} to {}", step.minimum, step.maximum);
   fail_if(builder_.CreateNot(in_range),
           fmt::format("{}: expected {}, found %lld", escape_format(step.what), expected), value, constant(0));
   store_slot(table_.symbol_slot(step.symbol), value);

@@ -10,6 +10,22 @@ constexpr int64_t kMaxShapeValue = 1024;
 
 bool is_set(const Type& type) { return !type.is_tensor() || type.tensor.dtype != DType::kUndefined; }
 
+// Sizes in bytes fit 64 bits wherever the fixed extents alone decide that.
+void check_size(const Node& node, size_t output) {
+  const Type& type = node.output(output)->type();
+  if (!type.is_tensor()) return;
+  int64_t bits = std::max(bit_width(type.tensor.dtype), 8);
+  bool overflows = false;
+  for (const Dim& extent : type.tensor.shape) {
+    if (!extent.is_constant()) continue;
+    if (extent.value() == 0) return;
+    overflows = overflows || __builtin_mul_overflow(bits, extent.value(), &bits);
+  }
+  if (overflows) {
+    fail(ErrorKind::kModel, "output {}: the size of {} overflows 64 bits", output, to_string(type));
+  }
+}
+
 }  // namespace
 
 void InferContext::fail_text(std::string text) const { throw Error(ErrorKind::kModel, std::move(text)); }
@@ -96,6 +112,9 @@ void infer_node(Node& node) {
   try {
     InferContext context(node);
     node.op().infer(context);
+    for (size_t i = 0; i < node.outputs().size(); ++i) {
+      if (node.output(i) != nullptr && is_set(node.output(i)->type())) check_size(node, i);
+    }
   } catch (Error& error) {
     error.add_context(node.describe());
     throw;

@@ -1,6 +1,7 @@
 // Loading compiled libraries.
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <fstream>
 
@@ -32,7 +33,7 @@ const char* machine_name(Elf64_Half machine) {
 void check_elf(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   Elf64_Ehdr header = {};
-  if (!file) fail(ErrorKind::kIo, "cannot open '{}'", path);
+  if (!file) fail(ErrorKind::kIo, "cannot open '{}': {}", path, std::strerror(errno));
   file.read(reinterpret_cast<char*>(&header), sizeof header);
   bool is_library = file.gcount() == sizeof header && std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 &&
                     header.e_ident[EI_CLASS] == ELFCLASS64 && header.e_type == ET_DYN;

@@ -26,7 +26,11 @@ void check_channels(const InferContext& context) {
   int64_t groups = groups_of(context.node());
   if (groups < 1) context.fail("attribute 'group': expected a positive number, found {}", groups);
   const Shape& weight = context.shape(1);
-  require_equal_extents(context, context.shape(0)[1], weight[1] * Dim(groups), "input channels");
+  const Dim& channels = context.shape(0)[1];
+  if (channels.is_constant() && weight[1].is_constant() && channels != weight[1] * Dim(groups)) {
+    context.fail("input 0: expected {} channels (group {} times {} of the weights), found {}",
+                 weight[1].value() * groups, groups, weight[1].value(), channels.value());
+  }
   if (weight[0].is_constant() && weight[0].value() % groups != 0) {
     context.fail("attribute 'group': {} does not divide the {} output channels", groups, weight[0].value());
   }

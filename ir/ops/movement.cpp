@@ -183,6 +183,11 @@ void infer_tile(InferContext& context) {
   if (repeats && repeats->size() != shape.size()) {
     context.fail("repeats: expected {} elements, found {}", shape.size(), repeats->size());
   }
+  for (size_t i = 0; repeats && i < shape.size(); ++i) {
+    const Dim& count = (*repeats)[i];
+    if (count.is_constant() && count.value() < 0)
+      context.fail("repeats: expected numbers that are not negative, found {}", count.value());
+  }
   for (size_t i = 0; i < shape.size(); ++i)
     result[i] = repeats ? shape[i] * (*repeats)[i] : context.fresh_symbol("tile");
   context.set_output(0, Type(context.dtype(0), result));

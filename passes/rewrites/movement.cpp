@@ -58,8 +58,10 @@ bool simplify_transpose(Builder& builder, Node& node) {
   return keep(builder, node, builder.transpose(inner->input(0), std::move(perm)));
 }
 
-// Repetition that the shapes show to be of nothing.
+// Repetition that the shapes show to be of nothing. A target that only the run knows must be checked there.
 bool drop_expand(Builder& builder, Node& node) {
+  const Value* target = node.input(1);
+  if (!target->is_constant() && !target->shape_value()) return false;
   return same_shape(node.input(0), node.output()) && keep(builder, node, node.input(0));
 }
 

@@ -120,7 +120,7 @@ def data_cases():
     x = np.ones((2, 3), np.float32)
     relu = model(node("Relu"))
     yield data_case("wrong_dims", relu, [np.ones((2, 4), np.float32)], ["'x'", r"\b3\b", r"\b4\b"])
-    yield data_case("wrong_rank", relu, [np.ones(6, np.float32)], ["'x'", "rank|dims|shape|2, 3"])
+    yield data_case("wrong_rank", relu, [np.ones(6, np.float32)], ["'x'", "rank|dims|axes|shape|2, 3"])
     yield data_case("wrong_type", relu, [x.astype(np.float64)], ["'x'", "float", "double|float64"])
     yield data_case("too_few", model(node("Add", "x b"), [value("x"), value("b")]), [x], ["2", "1"])
     yield data_case("too_many", relu, [x, x], ["2", "1"])

@@ -269,7 +269,7 @@ def control_cases():
     yield Case(
         "if_branch_types",
         model(node("If", "c", then_branch=relu, else_branch=cast), condition),
-        [CULPRIT, "If", "float", "int64"],
+        [CULPRIT, "If", "float|f32", "int64|i64"],
     )
     inner = branch(node("Convv", "x", "out", name="inner"))
     yield Case(
