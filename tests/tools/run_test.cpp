@@ -157,7 +157,7 @@ TEST(DlcRun, ProfilesKernels) {
       run({digits_model(), "-q", "--profile", folder / "trace.json", "--seconds", "0.05"});
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_TRUE(matches(result.out, "us +% calls +GFLOP/s +GB/s +kernel \\(origin\\)\n")) << result.out;
-  EXPECT_TRUE(matches(result.out, " \\d+\\.\\d +1 +\\d+\\.\\d +\\d+\\.\\d  conv \\(Conv ")) << result.out;
+  EXPECT_TRUE(matches(result.out, " \\d+\\.\\d +1 +\\d+\\.\\d +\\d+\\.\\d  conv\\S* \\(Conv ")) << result.out;
   const auto events = nlohmann::json::parse(read_text(folder / "trace.json"))["traceEvents"];
   int contractions = 0;
   for (const auto& event : events) {
