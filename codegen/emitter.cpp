@@ -60,7 +60,6 @@ llvm::Value* KernelEmitter::root_pointer(BufferId root) {
   llvm::Type* pointer = entry.getPtrTy();
   auto* load =
       entry.CreateLoad(pointer, entry.CreateConstInBoundsGEP1_32(pointer, function_->getArg(0), position));
-  load->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(entry.getContext(), {}));
   return it->second = load;
 }
 
@@ -74,7 +73,6 @@ llvm::Value* KernelEmitter::dim(const Dim& value) {
   llvm::IRBuilder<> entry(function_->getEntryBlock().getTerminator());
   llvm::Type* i64 = entry.getInt64Ty();
   auto* load = entry.CreateLoad(i64, entry.CreateConstInBoundsGEP1_32(i64, function_->getArg(1), position));
-  load->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(entry.getContext(), {}));
   return it->second = load;
 }
 

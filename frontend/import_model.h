@@ -95,6 +95,7 @@ class Importer {
   std::vector<ir::Value*> read_inputs_of(const onnx::NodeProto& node, const Scope& scope);
   void name_outputs(const onnx::NodeProto& node, std::span<ir::Value* const> values, Scope& scope);
   const Body* find_function(const onnx::NodeProto& node) const;
+  // The outputs; null for one that the body does not define, as bodies of schemas leave out what nobody uses.
   std::vector<ir::Value*> read_call(const Body& body, const std::vector<ir::Value*>& inputs,
                                     const Scope::Bindings& attributes, Scope& scope);
   void count_node();

@@ -141,6 +141,12 @@ void Importer::read_node(const onnx::NodeProto& node, Scope& scope) {
         .graph = scope.graph, .opsets = function->opsets, .depth = scope.depth + 1, .before = scope.before};
     call.prefix = fmt::format("{}{}/", scope.prefix, node.name().empty() ? node.op_type() : node.name());
     name_outputs(node, read_call(*function, read_inputs_of(node, scope), attributes, call), scope);
+    for (const std::string& name : function->function->output()) {
+      if (!call.defines(name)) {
+        fail(ErrorKind::kModel, "output '{}' of function '{}' is undefined", name,
+             function->function->name());
+      }
+    }
     return;
   }
   const onnx::OpSchema& schema = find_schema(node, scope.opsets, function_names_);
@@ -281,9 +287,6 @@ std::vector<ir::Value*> Importer::read_call(const Body& body, const std::vector<
   std::vector<ir::Value*> outputs;
   for (const std::string& name : function.output()) {
     outputs.push_back(scope.find(name));
-    if (!scope.defines(name)) {
-      fail(ErrorKind::kModel, "output '{}' of function '{}' is undefined", name, function.name());
-    }
   }
   return outputs;
 }

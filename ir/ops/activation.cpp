@@ -150,6 +150,16 @@ void infer_prelu(InferContext& context) {
   infer_same_as_input(context);
 }
 
+// Before version 7 the slopes are those of axis 1, or one of all.
+void slopes_of_channels(Graph& graph, Node& node, int) {
+  Value* shape = insert_op(graph, node, "Shape", {node.input(0)});
+  Value* flat = insert_op(graph, node, "Reshape", {node.input(0), insert_ints(graph, {0, 0, -1})});
+  Value* slopes = insert_op(graph, node, "Unsqueeze", {node.input(1), insert_ints(graph, {1})});
+  Value* result = insert_op(graph, node, "PRelu", {flat, slopes});
+  graph.replace_all_uses(node.output(0), insert_op(graph, node, "Reshape", {result, shape}));
+  graph.erase(&node);
+}
+
 void infer_swiglu(InferContext& context) {
   require_same_types(context, TypeClass::kFloat);
   require_rank(context, 1, context.rank(0));
@@ -211,7 +221,6 @@ void register_activation(OpRegistry& registry) {
   const Row rows[] = {
       {"Relu", lower_rule<relu>, infer_same<TypeClass::kNumeric>},
       {"LeakyRelu", lower_rule<leaky_relu>},
-      {"PRelu", lower_rule<prelu>, infer_prelu},
       {"Elu", lower_rule<elu>},
       {"Selu", lower_rule<selu>},
       {"Celu", lower_rule<celu>},
@@ -234,6 +243,11 @@ void register_activation(OpRegistry& registry) {
   for (const Row& row : rows) {
     registry.add({.name = row.name, .infer = row.infer, .lower = row.lower, .traits = Trait::kElementwise});
   }
+  registry.add({.name = "PRelu",
+                .infer = infer_prelu,
+                .lower = lower_rule<prelu>,
+                .upgrades = {{7, slopes_of_channels}},
+                .traits = Trait::kElementwise});
   register_microsoft(registry);
 }
 

@@ -122,7 +122,6 @@ void check_broadcast(LowerContext& context, const Shape& from, const Shape& to, 
     const Dim& target = to[shift + i];
     // broadcast(a, b) of a target broadcast(a, b), or of its operands, holds by construction.
     if (from[i] == Dim(1) || from[i] == target || broadcast(from[i], target) == target) continue;
-    if (!target.is_constant()) continue;  // evaluating the symbolic broadcast checks it
     std::string message = fmt::format("{}: {}: extent {} does not broadcast to {}", context.node().describe(),
                                       what, from[i].to_string(), target.to_string());
     // A one broadcasts and the target matches: (from - 1) * (from - target) == 0.

@@ -4,6 +4,7 @@
 #include "ir/ops/infer_util.h"
 #include "ir/ops/lower_util.h"
 #include "ir/ops/movement.h"
+#include "ir/ops/runtime_axes.h"
 #include "ir/ops/runtime_dims.h"
 #include "ir/ops/view_util.h"
 
@@ -39,7 +40,14 @@ void infer_pad(InferContext& context) {
                  context.node().attribute<std::string>("mode", ""));
   }
   require_rank(context, 1, 1);
-  if (context.has_input(3)) normalize_axes(context, context.ints(3, "axes"), context.rank(0));
+  auto given = known_axes(context.node(), 3);
+  if (!given) {
+    require_equal_extents(context, context.shape(1)[0], Dim(2 * count_axes(context, 3)), "length of pads");
+    Shape shape = context.shape(0);
+    for (Dim& extent : shape) extent = context.fresh_symbol("pad");
+    return context.set_output(0, Type(context.dtype(0), std::move(shape)));
+  }
+  if (context.has_input(3)) normalize_axes(context, *given, context.rank(0));
   std::vector<size_t> axes = padded_axes(context.node());
   Dim expected = static_cast<int64_t>(2 * axes.size());
   require_equal_extents(context, context.shape(1)[0], expected, "length of pads");
@@ -52,6 +60,19 @@ void infer_pad(InferContext& context) {
       context.fail("axis {}: padded to extent {}", axes[i], extent.value());
   }
   context.set_output(0, Type(context.dtype(0), std::move(shape)));
+}
+
+// Axes that only the run knows: the other axes get no padding.
+bool expand_pad(Builder& builder, Node& node) {
+  if (known_axes(node, 3)) return false;
+  auto rank = static_cast<int64_t>(node.input(0)->shape().size());
+  int64_t count = node.input(3)->shape()[0].value();
+  auto sides =
+      builder.op_n("Split", 2, {node.input(1), builder.ints({count, count})}, {{"axis", int64_t{0}}});
+  for (Value*& side : sides) side = scatter_to_axes(builder, side, node.input(3), rank, 0);
+  Value* pads = builder.op("Concat", std::move(sides), {{"axis", int64_t{0}}});
+  builder.replace(node, 0, builder.op("Pad", {node.input(0), pads, node.input(2)}, node.attributes()));
+  return true;
 }
 
 // Of one padded axis.
@@ -221,6 +242,7 @@ void lower_center_crop_pad(LowerContext& context) {
 OpDef pad_record() {
   return {.name = "Pad",
           .infer = infer_pad,
+          .expand = expand_pad,
           .lower = lower_pad,
           .upgrades = {{11, upgrade_pad}},
           .traits = Trait::kMovement};

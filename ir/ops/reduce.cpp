@@ -5,6 +5,7 @@
 #include "ir/ops/families.h"
 #include "ir/ops/infer_util.h"
 #include "ir/ops/lower_util.h"
+#include "ir/ops/runtime_axes.h"
 #include "ir/ops/scan_axis.h"
 
 namespace dlc::ir {
@@ -12,27 +13,77 @@ namespace {
 
 // ---- Inference --------------------------------------------------------------------------------------------
 
-// In increasing order.
-std::vector<int64_t> reduction_axes(const InferContext& context) {
-  std::vector<int64_t> axes;
-  if (context.has_input(1)) axes = context.ints(1, "axes");
+// In increasing order; nothing where only the run knows them.
+std::optional<std::vector<int64_t>> find_axes(const InferContext& context) {
+  std::optional<std::vector<int64_t>> axes = known_axes(context.node(), 1);
+  if (!axes) return std::nullopt;
   int64_t rank = context.rank(0);
-  if (!axes.empty()) {
-    axes = normalize_axes(context, axes, rank);
-    std::sort(axes.begin(), axes.end());
+  if (!axes->empty()) {
+    axes = normalize_axes(context, *axes, rank);
+    std::sort(axes->begin(), axes->end());
     return axes;
   }
   bool noop = context.node().attribute<int64_t>("noop_with_empty_axes", 0) != 0;
   return noop ? std::vector<int64_t>{} : all_axes(rank);
 }
 
+std::vector<int64_t> reduction_axes(const InferContext& context) {
+  std::optional<std::vector<int64_t>> axes = find_axes(context);
+  check(axes.has_value(), "a reduction over axes of the run is expanded");
+  return *axes;
+}
+
 bool keeps_axes(const Node& node) { return node.attribute<int64_t>("keepdims", 1) != 0; }
+
+// Where only the run knows which axes are reduced.
+Shape unknown_shape(const InferContext& context) {
+  const Shape& shape = context.shape(0);
+  int64_t count = count_axes(context, 1);
+  if (count > context.rank(0)) context.fail("axes: expected {} at most, found {}", shape.size(), count);
+  size_t rank = shape.size() - (keeps_axes(context.node()) ? 0 : static_cast<size_t>(count));
+  Dim most = 1;
+  for (const Dim& extent : shape) most = max(most, extent);
+  Shape result;
+  for (size_t i = 0; i < rank; ++i) {
+    result.push_back(context.fresh_symbol("reduced", {rank == shape.size() ? max(Dim(1), shape[i]) : most}));
+  }
+  return result;
+}
 
 template <TypeClass kSet>
 void infer_reduce(InferContext& context) {
   require_type(context, 0, kSet);
-  Shape shape = reduced_shape(context.shape(0), reduction_axes(context), keeps_axes(context.node()));
+  std::optional<std::vector<int64_t>> axes = find_axes(context);
+  Shape shape =
+      axes ? reduced_shape(context.shape(0), *axes, keeps_axes(context.node())) : unknown_shape(context);
   context.set_output(0, Type(context.dtype(0), std::move(shape)));
+}
+
+// Each axis as one of the extent that is kept and one of the extent that is reduced, one of which is 1.
+bool expand_reduce(Builder& builder, Node& node) {
+  if (find_axes(InferContext(node))) return false;
+  Value* x = node.input(0);
+  auto rank = static_cast<int64_t>(x->shape().size());
+  Value* extents = builder.dims(x->shape());
+  Value* mask = mask_of_axes(builder, node.input(1), rank);
+  Value* one = builder.ints({1});
+  Value* kept = choose_by_mask(builder, mask, one, extents);
+  Value* reduced = choose_by_mask(builder, mask, extents, one);
+  Value* columns = builder.ints({1});
+  Value* pairs = builder.op(
+      "Concat", {builder.op("Unsqueeze", {kept, columns}), builder.op("Unsqueeze", {reduced, columns})},
+      {{"axis", int64_t{1}}});
+  Value* split =
+      builder.op("Reshape", {x, builder.reshape(pairs, {Dim(2 * rank)})}, {{"allowzero", int64_t{1}}});
+  std::vector<int64_t> axes;
+  for (int64_t i = 0; i < rank; ++i) axes.push_back(2 * i + 1);
+  Value* result = builder.reduce(node.op().name, split, std::move(axes), false);
+  if (!keeps_axes(node)) {
+    Value* target = unmasked(builder, extents, mask, rank - node.input(1)->shape()[0].value());
+    result = builder.op("Reshape", {result, target}, {{"allowzero", int64_t{1}}});
+  }
+  builder.replace(node, 0, result);
+  return true;
 }
 
 // A reduction of a computed shape to one number, e.g. its product.
@@ -40,7 +91,8 @@ template <TypeClass kSet, Dim (*kCombine)(const Dim&, const Dim&)>
 void infer_reduce_value(InferContext& context) {
   infer_reduce<kSet>(context);
   auto value = context.shape_value(0);
-  if (!value || value->empty() || context.rank(0) != 1 || reduction_axes(context).empty()) return;
+  auto axes = find_axes(context);
+  if (!value || value->empty() || context.rank(0) != 1 || !axes || axes->empty()) return;
   Dim result = value->front();
   for (size_t i = 1; i < value->size(); ++i) result = kCombine(result, (*value)[i]);
   context.set_shape_value(0, {result});
@@ -179,6 +231,7 @@ void register_reduce(OpRegistry& registry) {
   for (const Row& row : rows) {
     registry.add({.name = row.name,
                   .infer = row.infer,
+                  .expand = expand_reduce,
                   .lower = row.lower,
                   .upgrades = {{row.axes_become_input, axes_to_input}}});
   }

@@ -2,6 +2,7 @@
 
 #include "ir/ops/infer_util.h"
 #include "ir/ops/lower_util.h"
+#include "ir/ops/runtime_axes.h"
 
 namespace dlc::ir {
 namespace {
@@ -56,15 +57,40 @@ void lower_arg(LowerContext& context) {
 // ---- CumSum, CumProd --------------------------------------------------------------------------------------
 
 int64_t cumulative_axis(const InferContext& context) {
-  std::vector<int64_t> axis = context.ints(1, "axis");
-  if (axis.size() != 1) context.fail("input 1 (axis): expected one element, found {}", axis.size());
-  return context.normalize_axis(axis[0], context.rank(0));
+  return context.normalize_axis(context.ints(1, "axis")[0], context.rank(0));
 }
 
 void infer_cumulative(InferContext& context) {
   require_type(context, 0, TypeClass::kNumeric);
-  cumulative_axis(context);
+  require_rank_at_least(context, 0, 1);
+  require_equal_extents(context, product(context.shape(1)), 1, "number of axes");
+  if (known_axes(context.node(), 1)) cumulative_axis(context);
   infer_same_as_input(context);
+}
+
+// Along an axis that only the run knows: the axes before and after it become one each.
+bool expand_cumulative(Builder& builder, Node& node) {
+  if (known_axes(node, 1)) return false;
+  Value* x = node.input(0);
+  auto rank = static_cast<int64_t>(x->shape().size());
+  std::vector<int64_t> numbers;
+  for (int64_t i = 0; i < rank; ++i) numbers.push_back(i);
+  Value* extents = builder.dims(x->shape());
+  Value* one = builder.ints({1});
+  Value* given = builder.reshape(builder.cast(node.input(1), DType::kInt64), {1});
+  // Gather takes negative axes and checks them.
+  Value* axis = builder.op("Gather", {builder.ints(numbers), given}, {{"axis", int64_t{0}}});
+  Value* positions = builder.ints(std::move(numbers));
+  auto extent_where = [&](const char* relation) {
+    Value* picked = builder.op("Where", {builder.op(relation, {positions, axis}), extents, one});
+    return builder.reduce("ReduceProd", picked, {0}, true);
+  };
+  Value* target = builder.op("Concat", {extent_where("Less"), extent_where("Equal"), extent_where("Greater")},
+                             {{"axis", int64_t{0}}});
+  Value* middle = builder.op("Reshape", {x, target}, {{"allowzero", int64_t{1}}});
+  Value* result = builder.op(node.op().name, {middle, builder.scalar(DType::kInt64, 1)}, node.attributes());
+  builder.replace(node, 0, builder.reshape(result, x->shape()));
+  return true;
 }
 
 template <Combiner kCombiner>
@@ -96,8 +122,14 @@ void lower_cumulative(LowerContext& context) {
 void register_scan_axis(OpRegistry& registry) {
   registry.add({.name = "ArgMax", .infer = infer_arg, .lower = lower_arg<Combiner::kMax>});
   registry.add({.name = "ArgMin", .infer = infer_arg, .lower = lower_arg<Combiner::kMin>});
-  registry.add({.name = "CumSum", .infer = infer_cumulative, .lower = lower_cumulative<Combiner::kSum>});
-  registry.add({.name = "CumProd", .infer = infer_cumulative, .lower = lower_cumulative<Combiner::kProd>});
+  registry.add({.name = "CumSum",
+                .infer = infer_cumulative,
+                .expand = expand_cumulative,
+                .lower = lower_cumulative<Combiner::kSum>});
+  registry.add({.name = "CumProd",
+                .infer = infer_cumulative,
+                .expand = expand_cumulative,
+                .lower = lower_cumulative<Combiner::kProd>});
 }
 
 }  // namespace dlc::ir

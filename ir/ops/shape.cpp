@@ -4,6 +4,7 @@
 #include "ir/ops/families.h"
 #include "ir/ops/infer_util.h"
 #include "ir/ops/lower_util.h"
+#include "ir/ops/runtime_axes.h"
 #include "ir/ops/runtime_dims.h"
 #include "ir/ops/view_util.h"
 
@@ -157,11 +158,27 @@ void infer_flatten(InferContext& context) {
   set_reshaped(context, {outer, inner});
 }
 
+// `rank` extents that only the run knows, each at most `most`.
+Shape unknown_extents(const InferContext& context, int64_t rank, const Dim& most) {
+  if (rank < 0) context.fail("axes: more than the rank of the input, {}", context.rank(0));
+  Shape result;
+  for (int64_t i = 0; i < rank; ++i) result.push_back(context.fresh_symbol("extent", {most}));
+  return result;
+}
+
+Dim greatest_extent(const Shape& shape) {
+  Dim most = 1;
+  for (const Dim& extent : shape) most = max(most, extent);
+  return most;
+}
+
 void infer_squeeze(InferContext& context) {
   const Shape& shape = context.shape(0);
   Shape result;
-  if (context.has_input(1)) {
-    auto axes = normalize_axes(context, context.ints(1, "axes"), context.rank(0));
+  if (!known_axes(context.node(), 1)) {
+    result = unknown_extents(context, context.rank(0) - count_axes(context, 1), greatest_extent(shape));
+  } else if (context.has_input(1)) {
+    auto axes = normalize_axes(context, *known_axes(context.node(), 1), context.rank(0));
     for (size_t i = 0; i < shape.size(); ++i) {
       if (!contains(axes, static_cast<int64_t>(i))) {
         result.push_back(shape[i]);
@@ -177,10 +194,24 @@ void infer_squeeze(InferContext& context) {
   set_reshaped(context, std::move(result));
 }
 
+bool expand_squeeze(Builder& builder, Node& node) {
+  if (known_axes(node, 1)) return false;
+  const Shape& shape = node.input(0)->shape();
+  Value* mask = mask_of_axes(builder, node.input(1), static_cast<int64_t>(shape.size()));
+  auto rank = static_cast<int64_t>(node.output()->shape().size());
+  Value* target = unmasked(builder, builder.dims(shape), mask, rank);
+  builder.replace(node, 0, builder.op("Reshape", {node.input(0), target}, {{"allowzero", int64_t{1}}}));
+  return true;
+}
+
 void infer_unsqueeze(InferContext& context) {
   const Shape& shape = context.shape(0);
-  auto axes = context.ints(1, "axes");
-  axes = normalize_axes(context, axes, context.rank(0) + static_cast<int64_t>(axes.size()));
+  auto known = known_axes(context.node(), 1);
+  if (!known) {
+    int64_t rank = context.rank(0) + count_axes(context, 1);
+    return set_reshaped(context, unknown_extents(context, rank, greatest_extent(shape)));
+  }
+  auto axes = normalize_axes(context, *known, context.rank(0) + static_cast<int64_t>(known->size()));
   Shape result;
   size_t next = 0;
   for (size_t i = 0; i < shape.size() + axes.size(); ++i) {
@@ -188,6 +219,18 @@ void infer_unsqueeze(InferContext& context) {
     result.push_back(inserted ? Dim(1) : shape[next++]);
   }
   set_reshaped(context, std::move(result));
+}
+
+bool expand_unsqueeze(Builder& builder, Node& node) {
+  if (known_axes(node, 1)) return false;
+  Shape shape = node.input(0)->shape();
+  shape.emplace_back(1);  // what the zeros before an axis at the end point to
+  Value* mask = mask_of_axes(builder, node.input(1), static_cast<int64_t>(node.output()->shape().size()));
+  Value* given =
+      builder.op("Gather", {builder.dims(shape), zeros_before(builder, mask)}, {{"axis", int64_t{0}}});
+  Value* target = choose_by_mask(builder, mask, builder.ints({1}), given);
+  builder.replace(node, 0, builder.op("Reshape", {node.input(0), target}, {{"allowzero", int64_t{1}}}));
+  return true;
 }
 
 void lower_view(LowerContext& context) {
@@ -276,11 +319,13 @@ void register_shape(OpRegistry& registry) {
   registry.add({.name = "Flatten", .infer = infer_flatten, .lower = lower_view, .traits = Trait::kMovement});
   registry.add({.name = "Squeeze",
                 .infer = infer_squeeze,
+                .expand = expand_squeeze,
                 .lower = lower_view,
                 .upgrades = {{13, upgrade_axes}},
                 .traits = Trait::kMovement});
   registry.add({.name = "Unsqueeze",
                 .infer = infer_unsqueeze,
+                .expand = expand_unsqueeze,
                 .lower = lower_view,
                 .upgrades = {{13, upgrade_axes}},
                 .traits = Trait::kMovement});

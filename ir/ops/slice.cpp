@@ -6,6 +6,7 @@
 
 #include "ir/ops/infer_util.h"
 #include "ir/ops/movement.h"
+#include "ir/ops/runtime_axes.h"
 #include "ir/ops/runtime_dims.h"
 
 namespace dlc::ir {
@@ -87,8 +88,9 @@ void check_inputs(InferContext& context) {
     if (context.has_input(i))
       require_equal_extents(context, context.shape(i)[0], count, fmt::format("input {}", i));
   }
-  std::vector<int64_t> axes = context.has_input(3) ? context.ints(3, "axes") : all_axes(count.value());
-  normalize_axes(context, axes, context.rank(0));
+  auto given = known_axes(context.node(), 3);
+  if (given)
+    normalize_axes(context, context.has_input(3) ? *given : all_axes(count.value()), context.rank(0));
   auto steps = known_ints(context.node().input(4));
   if (steps && std::count(steps->begin(), steps->end(), 0) > 0) context.fail("steps: expected no 0");
 }
@@ -96,6 +98,10 @@ void check_inputs(InferContext& context) {
 void infer_slice(InferContext& context) {
   check_inputs(context);
   Shape shape = context.shape(0);
+  if (!known_axes(context.node(), 3)) {
+    for (Dim& extent : shape) extent = context.fresh_symbol("slice", {extent});
+    return context.set_output(0, Type(context.dtype(0), std::move(shape)));
+  }
   auto slices = slices_of(context.node());
   for (const AxisSlice& slice : slices) {
     Dim extent = shape[slice.axis];
@@ -112,6 +118,20 @@ void infer_slice(InferContext& context) {
     picked.push_back((*value)[static_cast<size_t>(window->start.value() + i * *slices[0].step)]);
   }
   propagate(context, 0, std::move(picked));
+}
+
+// Axes that only the run knows: the other axes are sliced whole.
+bool expand_slice(Builder& builder, Node& node) {
+  if (known_axes(node, 3)) return false;
+  auto rank = static_cast<int64_t>(node.input(0)->shape().size());
+  auto spread = [&](size_t input, int64_t fallback) {
+    return scatter_to_axes(builder, node.input(input), node.input(3), rank, fallback);
+  };
+  std::vector<Value*> inputs = {node.input(0), spread(1, 0), spread(2, INT64_MAX),
+                                builder.ints(all_axes(rank))};
+  if (node.input(4) != nullptr) inputs.push_back(spread(4, 1));
+  builder.replace(node, 0, builder.op("Slice", std::move(inputs)));
+  return true;
 }
 
 // The window of an axis whose bounds are known only during the run; binds the output's extent.
@@ -183,6 +203,7 @@ void upgrade_slice(Graph& graph, Node& node, int) {
 OpDef slice_record() {
   return {.name = "Slice",
           .infer = infer_slice,
+          .expand = expand_slice,
           .lower = lower_slice,
           .upgrades = {{10, upgrade_slice}},
           .traits = Trait::kMovement};

@@ -16,7 +16,7 @@
 namespace dlc::test {
 namespace {
 
-constexpr size_t kShards = 8;
+constexpr size_t kShards = 16;
 constexpr int kSecondsPerCase = 60;
 
 struct Shard {
