@@ -17,6 +17,7 @@ void register_shape(OpRegistry& registry);
 void register_movement(OpRegistry& registry);
 void register_indexing(OpRegistry& registry);
 void register_image(OpRegistry& registry);
+void register_signal(OpRegistry& registry);
 void register_generator(OpRegistry& registry);
 void register_control_flow(OpRegistry& registry);
 void register_recurrent(OpRegistry& registry);

@@ -106,6 +106,12 @@ Dim bind_number(LowerContext& context, const Expr& value, int64_t minimum, int64
   return symbol;
 }
 
+void add_callee_scratch(LowerContext& context, Call& call) {
+  Dim size = lowering_symbol(context, "scratch");
+  call.bindings.push_back({call.outputs.size(), 0, size.symbol_name()});
+  call.outputs.push_back(context.temp(DType::kInt64, {size}, "scratch"));
+}
+
 void check_all(LowerContext& context, const Shape& shape, const std::function<Expr(const Index&)>& condition,
                std::string_view what) {
   BufferId count = context.temp(DType::kInt64, {}, "faults");

@@ -43,6 +43,9 @@ void bind_extents(LowerContext& context, size_t output, const std::vector<Runtim
 Dim bind_number(LowerContext& context, const Expr& value, int64_t minimum, int64_t maximum,
                 std::string_view what);
 
+// Adds to a call scratch memory of a size that the callee decides, as an int64 vector.
+void add_callee_scratch(LowerContext& context, Call& call);
+
 // Fails the run unless the condition holds for every index of `shape`. `what` says of what the failures are
 // counted: "indices outside [-4, 4)".
 void check_all(LowerContext& context, const Shape& shape, const std::function<Expr(const Index&)>& condition,

@@ -53,6 +53,14 @@ int32_t dlc_non_max_suppression(dlc_frame* frame, dlc_call_tensor* inputs, dlc_c
 // params:  bits of an element
 int32_t dlc_pack(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs, const int64_t* params);
 
+// The discrete Fourier transform of every row, of any length.
+// inputs:  rows float or double, seen as [outer, length, inner, parts], parts: 1 (real) or 2 (complex);
+//          roots exp(-2 pi i k / n) of the same type [n, 2], or absent: they are computed
+// outputs: rows [outer, output length, inner, output parts], scratch (!)
+// params:  outer, length, inner, parts, n, output length, output parts, inverse (1: divided by n).
+//          Output parts 1 of an inverse: the rows are one half of the spectrum of real numbers
+int32_t dlc_fft(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs, const int64_t* params);
+
 }  // extern "C"
 
 namespace dlc::kernels {
@@ -69,6 +77,7 @@ inline constexpr KernelSymbol kKernels[] = {
     {"dlc_unique", dlc_unique},
     {"dlc_non_max_suppression", dlc_non_max_suppression},
     {"dlc_pack", dlc_pack},
+    {"dlc_fft", dlc_fft},
 };
 
 }  // namespace dlc::kernels

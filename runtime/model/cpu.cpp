@@ -1,5 +1,7 @@
 // What this machine's CPU and system can do, as bits of dlc_cpu_feature.
 
+#include <atomic>
+
 #include "runtime/model/api.h"
 
 #if defined(__x86_64__)
@@ -84,4 +86,14 @@ uint64_t features() { return 0; }
 
 }  // namespace
 
-extern "C" uint64_t dlc_machine_features(void) { return features(); }
+extern "C" uint64_t dlc_machine_features(void) {
+  // Asking the CPU is slow where it is a virtual one.
+  constexpr uint64_t kAsked = uint64_t{1} << 63;
+  static std::atomic<uint64_t> known{0};
+  uint64_t result = known.load(std::memory_order_relaxed);
+  if (result == 0) {
+    result = features() | kAsked;
+    known.store(result, std::memory_order_relaxed);
+  }
+  return result & ~kAsked;
+}
