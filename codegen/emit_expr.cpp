@@ -290,9 +290,16 @@ llvm::Value* KernelEmitter::convert(llvm::Value* value, DType from, DType to) {
   if (!small || from == to) return emit_cast(value, from, to);
   constexpr auto kValue = static_cast<ir::VarId>(-2);
   vars[kValue] = value;
+  // The constants of the conversion get as many lanes as the value has.
+  const Lanes saved = lanes;
+  auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(value->getType());
+  lanes = {.width = vector == nullptr ? 1 : static_cast<int>(vector->getNumElements())};
   Memo memo;
   const Expr e = ir::cast(ir::var(kValue, from), to);
-  return emit_node(passes::expand_small_floats(e, {.float16 = target.has_f16}), nullptr, memo);
+  llvm::Value* result = emit_node(passes::expand_small_floats(e, {.float16 = target.has_f16}), nullptr, memo);
+  lanes = saved;
+  vars.erase(kValue);
+  return result;
 }
 
 llvm::Value* KernelEmitter::emit_cast(llvm::Value* value, DType from, DType to) {

@@ -95,9 +95,9 @@ llvm::Function* make_kernel_function(llvm::Module& module, const Target& target,
 }
 
 llvm::Function* make_tile_function(llvm::Module& module, const Target& target, const std::string& name,
-                                   int numbers) {
+                                   int numbers, int pointers) {
   llvm::Type* pointer = llvm::PointerType::getUnqual(module.getContext());
-  std::vector<llvm::Type*> arguments = {pointer, pointer};
+  std::vector<llvm::Type*> arguments(static_cast<size_t>(2 + pointers), pointer);
   for (int i = 0; i < numbers; ++i) arguments.push_back(llvm::Type::getInt64Ty(module.getContext()));
   return make_function(module, target, name, arguments, llvm::GlobalValue::InternalLinkage);
 }
@@ -138,6 +138,8 @@ EmittedKernel emit_kernel(llvm::Module& module, const ir::Program& program, cons
       case ir::Algorithm::kWinograd:
         fail(ErrorKind::kInternal, "a contraction without a schedule");
     }
+  } else if (auto* attention = std::get_if<ir::Attention>(&kernel.body)) {
+    emit_attention(emitter, *attention, name);
   } else {
     fail(ErrorKind::kInternal, "a call of a runtime kernel has no function of its own");
   }

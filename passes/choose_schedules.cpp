@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ir/kernel/expand_attention.h"
+#include "passes/schedule/attention_form.h"
 #include "passes/schedule/contraction_loops.h"
 #include "passes/schedule/depthwise_form.h"
 #include "passes/schedule/gemm_form.h"
@@ -83,7 +84,7 @@ void schedule_contraction(ir::Program& program, ir::Region& region, size_t& at, 
   schedule_loop_nest(program, std::get<ir::LoopNest>(kernel.body), program);
 }
 
-// An attention that has no kernel of its own becomes several kernels.
+// An attention that does not run as one kernel becomes several.
 void expand_attention_at(ir::Program& program, ir::Region& region, size_t at) {
   const ir::Kernel kernel = std::move(std::get<ir::KernelStep>(region.steps[at].node).kernel);
   const auto place = region.steps.begin() + static_cast<std::ptrdiff_t>(at);
@@ -98,6 +99,8 @@ void schedule_region(ir::Program& program, ir::Region& region, const Options& op
   for (size_t i = 0; i < region.steps.size(); ++i) {
     if (auto* step = std::get_if<ir::KernelStep>(&region.steps[i].node);
         step && std::holds_alternative<ir::Attention>(step->kernel.body)) {
+      const auto& attention = std::get<ir::Attention>(step->kernel.body);
+      if (!options.reference && runs_fused(program, attention)) continue;
       expand_attention_at(program, region, i);
     }
     auto& node = region.steps[i].node;

@@ -64,6 +64,16 @@ Expr expand_scaled_exp(const Expr& argument, int64_t power) {
 
 Expr expand_exp(const Expr& argument) { return expand_scaled_exp(argument, 0); }
 
+Expr expand_exp_of_nonpositive(const Expr& x) {
+  const Expr shifted = fma(x, f(1.44269504088896341), f(kRounder));
+  const Expr n = shifted - f(kRounder);
+  const Expr r = fma(n, f(2.12194440e-4), fma(n, f(-0.693359375), x));
+  // The shift drops all of the rounder but the integer.
+  const Expr power = from_bits(shift_left(bits(shifted), 23) + i(int64_t{127} << 23));
+  const Expr value = exp_reduced(r) * power;
+  return ir::select(x < f(-87), f(0), value);
+}
+
 Expr expand_exp2(const Expr& argument) {
   const Expr x = ir::min(ir::max(argument, f(-151)), f(129));
   const Expr shifted = x + f(kRounder);
@@ -201,6 +211,10 @@ void expand_region(ir::Region& region) {
 }  // namespace
 
 Expr expand_math(const Expr& e) { return ir::rewrite(e, expand_node); }
+
+Expr exp_of_nonpositive(const Expr& x) {
+  return x.type() == DType::kFloat ? expand_exp_of_nonpositive(x) : ir::unary(ExprOp::kExp, x);
+}
 
 void expand_math(ir::Program& program, const Options& options) {
   if (!options.reference) expand_region(program.main);

@@ -17,4 +17,8 @@ void expand_math(ir::Program& program, const Options& options);
 // One expression; public for its tests.
 ir::Expr expand_math(const ir::Expr& e);
 
+// e^x for x <= 0 or NaN. In float it is within 1.2 units in the last place, and 0 where it would leave the
+// range of normal numbers.
+ir::Expr exp_of_nonpositive(const ir::Expr& x);
+
 }  // namespace dlc::passes

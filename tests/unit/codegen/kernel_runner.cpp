@@ -94,8 +94,11 @@ class Runner {
     for (const ir::Dim& dim : emitted.signature.dims) dims.push_back(evaluate(dim));
     const int64_t tasks = evaluate(emitted.signature.task_count);
     // In two pieces, as two threads would run it.
-    function(buffers.data(), dims.data(), tasks / 2, tasks, nullptr);
-    function(buffers.data(), dims.data(), 0, tasks / 2, nullptr);
+    for (const auto& [begin, end] : {std::pair(tasks / 2, tasks), std::pair(int64_t{0}, tasks / 2)}) {
+      GuardedBuffer scratch(static_cast<size_t>(emitted.signature.scratch_bytes), guard_);
+      std::memset(scratch.data(), 0xff, scratch.size());
+      function(buffers.data(), dims.data(), begin, end, scratch.data());
+    }
   }
 
   const ir::Program& program_;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "ir/kernel/interpret.h"
@@ -17,7 +18,9 @@ using ir::ExprOp;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-std::vector<float> evaluate(ExprOp op, const std::vector<float>& x) {
+using Expansion = std::function<Expr(const Expr& x)>;
+
+std::vector<float> evaluate(const Expansion& expansion, const std::vector<float>& x) {
   ir::Program p;
   ir::Buffer in, out;
   in.kind = ir::BufferKind::kInput;
@@ -27,7 +30,7 @@ std::vector<float> evaluate(ExprOp op, const std::vector<float>& x) {
   in.border_index = out.border_index = 0;
   const ir::BufferId a = p.add_buffer(in), b = p.add_buffer(out);
   const ir::VarId v = p.fresh_var();
-  const Expr value = passes::expand_math(ir::unary(op, ir::load(a, DType::kFloat, {ir::var(v)})));
+  const Expr value = expansion(ir::load(a, DType::kFloat, {ir::var(v)}));
   ir::LoopNest nest{ir::nest({v}, in.shape, 1, {ir::store(b, {ir::var(v)}, value)})};
   p.main.steps.push_back({ir::KernelStep{ir::Kernel{"f", "", nest}}});
   const Tensor result =
@@ -35,22 +38,30 @@ std::vector<float> evaluate(ExprOp op, const std::vector<float>& x) {
   return {result.as<float>(), result.as<float>() + x.size()};
 }
 
+std::vector<float> evaluate(ExprOp op, const std::vector<float>& x) {
+  return evaluate([&](const Expr& e) { return passes::expand_math(ir::unary(op, e)); }, x);
+}
+
 double ulp_of(double exact) {
   const float rounded = std::abs(static_cast<float>(exact));
   return std::max<double>(std::nextafter(rounded, kInfinity) - rounded, 1.4e-45);
 }
 
-double worst_error(ExprOp op, double (*exact)(double), float low, float high) {
+double worst_error(const Expansion& expansion, double (*exact)(double), float low, float high) {
   std::vector<float> x;
   constexpr int kSamples = 20001;
   for (int i = 0; i < kSamples; ++i) x.push_back(low + (high - low) * static_cast<float>(i) / (kSamples - 1));
-  const std::vector<float> y = evaluate(op, x);
+  const std::vector<float> y = evaluate(expansion, x);
   double worst = 0;
   for (size_t i = 0; i < x.size(); ++i) {
     const double reference = exact(x[i]);
     worst = std::max(worst, std::abs(y[i] - reference) / ulp_of(reference));
   }
   return worst;
+}
+
+double worst_error(ExprOp op, double (*exact)(double), float low, float high) {
+  return worst_error([&](const Expr& e) { return passes::expand_math(ir::unary(op, e)); }, exact, low, high);
 }
 
 TEST(ExpandMath, KeepsTheStatedErrorBounds) {
@@ -63,6 +74,14 @@ TEST(ExpandMath, KeepsTheStatedErrorBounds) {
   EXPECT_LE(worst_error(ExprOp::kErf, std::erf, -5, 5), 1.1);
   EXPECT_LE(worst_error(ExprOp::kSinh, std::sinh, -89.4f, 89.4f), 3.0);
   EXPECT_LE(worst_error(ExprOp::kCosh, std::cosh, -89.4f, 89.4f), 3.0);
+}
+
+TEST(ExpandMath, HasAnExponentialOfWhatIsNotPositive) {
+  EXPECT_LE(worst_error(passes::exp_of_nonpositive, std::exp, -87, 0), 1.2);
+  const std::vector<float> y =
+      evaluate(passes::exp_of_nonpositive, {0.0f, -0.0f, -87.5f, -1e30f, -kInfinity, std::nanf("1")});
+  EXPECT_EQ(std::vector<float>(y.begin(), y.end() - 1), (std::vector<float>{1, 1, 0, 0, 0}));
+  EXPECT_TRUE(std::isnan(y.back()));
 }
 
 TEST(ExpandMath, TreatsSpecialValuesAsLibmDoes) {
