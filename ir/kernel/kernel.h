@@ -145,7 +145,7 @@ struct Operand {
   std::vector<Expr> index;  // affine in the axes' variables
   // True where an index may leave the buffer: such elements read as `zero` (padding of convolutions).
   bool padded = false;
-  Expr zero_point = {};  // integer types: subtracted after widening; uniform, or affine load over the N axis
+  Expr zero_point = {};  // integer types: subtracted after widening; does not vary along summed axes
 };
 
 // How a contraction runs. Chosen by choose_schedules; kNaive is plain loops.

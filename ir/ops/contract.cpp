@@ -2,6 +2,15 @@
 
 namespace dlc::ir {
 
+namespace {
+
+Expr nonzero(const Expr& value) {
+  bool zero = value && value->op == ExprOp::kInt && value->integer == 0;
+  return zero ? Expr() : value;
+}
+
+}  // namespace
+
 ContractionBuilder::ContractionBuilder(LowerContext& context, DType element) : context_(context) {
   contraction_.accumulator = context.fresh_var();
   contraction_.accumulator_type = accumulator_type(element);
@@ -20,6 +29,9 @@ void ContractionBuilder::a(BufferId buffer, Index index, bool padded) {
 void ContractionBuilder::b(BufferId buffer, Index index) {
   contraction_.b = {.buffer = buffer, .index = std::move(index)};
 }
+
+void ContractionBuilder::a_zero_point(const Expr& value) { contraction_.a.zero_point = nonzero(value); }
+void ContractionBuilder::b_zero_point(const Expr& value) { contraction_.b.zero_point = nonzero(value); }
 
 void ContractionBuilder::finish(BufferId out, Index index, const Expr& epilogue, std::string_view name) {
   contraction_.out = out;

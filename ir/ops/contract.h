@@ -17,6 +17,9 @@ class ContractionBuilder {
   Expr axis(const Dim& extent, AxisRole role);
   void a(BufferId buffer, Index index, bool padded = false);
   void b(BufferId buffer, Index index);
+  // Subtracted from the elements of an operand; an empty one and the number 0 change nothing.
+  void a_zero_point(const Expr& value);
+  void b_zero_point(const Expr& value);
   // The sum, for the epilogue.
   Expr sum() const { return var(contraction_.accumulator, contraction_.accumulator_type); }
   // Adds the kernel: out[index] = epilogue, cast to the buffer's type.

@@ -32,8 +32,10 @@ bool is_integer_constant(const Expr& e, int64_t value) {
 
 // ---- Types and constants ----------------------------------------------------------------------------------
 
-DType compute_type(DType type) {
-  return type == DType::kFloat16 || type == DType::kBfloat16 ? DType::kFloat : type;
+DType compute_type(DType type) { return is_float(type) && bit_width(type) < 32 ? DType::kFloat : type; }
+
+DType accumulator_type(DType type) {
+  return is_integer(type) && bit_width(type) < 32 ? DType::kInt32 : compute_type(type);
 }
 
 Expr widen(const Expr& value) {
@@ -116,17 +118,21 @@ void check_equal(LowerContext& context, const Dim& a, const Dim& b, std::string_
   context.step(Step{CheckStep{.lhs = a, .rhs = b, .message = std::move(message)}});
 }
 
+void check_one_or(LowerContext& context, const Dim& extent, const Dim& target, std::string_view what) {
+  if (extent == Dim(1) || extent == target) return;
+  std::string message = fmt::format("{}: {}: extent {} does not broadcast to {}", context.node().describe(),
+                                    what, extent.to_string(), target.to_string());
+  Dim product = (extent - Dim(1)) * (extent - target);
+  context.step(Step{CheckStep{.lhs = product, .rhs = 0, .message = std::move(message)}});
+}
+
 void check_broadcast(LowerContext& context, const Shape& from, const Shape& to, std::string_view what) {
   size_t shift = to.size() - from.size();
   for (size_t i = 0; i < from.size(); ++i) {
     const Dim& target = to[shift + i];
     // broadcast(a, b) of a target broadcast(a, b), or of its operands, holds by construction.
     if (from[i] == Dim(1) || from[i] == target || broadcast(from[i], target) == target) continue;
-    std::string message = fmt::format("{}: {}: extent {} does not broadcast to {}", context.node().describe(),
-                                      what, from[i].to_string(), target.to_string());
-    // A one broadcasts and the target matches: (from - 1) * (from - target) == 0.
-    Dim product = (from[i] - Dim(1)) * (from[i] - target);
-    context.step(Step{CheckStep{.lhs = product, .rhs = 0, .message = std::move(message)}});
+    check_one_or(context, from[i], target, what);
   }
 }
 

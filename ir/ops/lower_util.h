@@ -13,10 +13,10 @@ namespace dlc::ir {
 
 // ---- Types and constants ----------------------------------------------------------------------------------
 
-// The type in which values of `type` are computed: float for f16 and bf16, else the type itself.
+// The type in which values of `type` are computed: float for the floats below 32 bits, else the type itself.
 DType compute_type(DType type);
-// The type in which sums of products of `type` are held.
-inline DType accumulator_type(DType type) { return compute_type(type); }
+// The type in which sums of products of `type` are held: int32 for integers of less.
+DType accumulator_type(DType type);
 // `value` in its compute_type.
 Expr widen(const Expr& value);
 // `value` in another type; where the target is a float of 8 bits or less, what is too large becomes its
@@ -54,6 +54,8 @@ OtherAxes without(const Shape& shape, const std::vector<VarId>& vars, size_t axi
 
 // Fails the run where two extents that inference could not compare differ.
 void check_equal(LowerContext& context, const Dim& a, const Dim& b, std::string_view what);
+// Fails the run where an extent is neither 1 nor the target.
+void check_one_or(LowerContext& context, const Dim& extent, const Dim& target, std::string_view what);
 // Fails the run where `from` does not broadcast to `to` and inference could not decide.
 void check_broadcast(LowerContext& context, const Shape& from, const Shape& to, std::string_view what);
 // The coordinate along an axis of `extent` elements that broadcasts to one of `target` elements.

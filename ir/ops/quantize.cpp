@@ -1,0 +1,75 @@
+#include "ir/ops/quantize.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace dlc::ir {
+namespace {
+
+struct Range {
+  double low;
+  double high;
+};
+
+Range range_of_integers(DType type) {
+  int bits = bit_width(type);
+  if (!is_signed(type)) return {0, std::ldexp(1.0, bits) - 1};
+  return {-std::ldexp(1.0, bits - 1), std::ldexp(1.0, bits - 1) - 1};
+}
+
+bool is_zero(const Expr& e) { return e->op == ExprOp::kInt && e->integer == 0; }
+
+}  // namespace
+
+bool is_quantized(DType type) {
+  if (is_integer(type)) return bit_width(type) <= 16;
+  return is_float(type) && bit_width(type) <= 8 && type != DType::kFloat8E8M0;
+}
+
+bool is_byte(DType type) { return type == DType::kInt8 || type == DType::kUint8; }
+
+Expr quantized(const Expr& value, const Expr& zero_point, DType type, bool saturates) {
+  Expr result = is_integer(type) ? unary(ExprOp::kRoundEven, value) : value;
+  if (zero_point && !is_zero(zero_point)) result = result + cast(zero_point, value.type());
+  if (!is_integer(type)) return saturates ? saturating_cast(result, type) : cast(result, type);
+  Range range = range_of_integers(type);
+  result = min(max(result, real(range.low, value.type())), real(range.high, value.type()));
+  return cast(cast(result, DType::kInt32), type);
+}
+
+Expr centered(const Expr& element, const Expr& zero_point) {
+  DType type = element.type();
+  if (!zero_point || is_zero(zero_point)) return cast(element, DType::kFloat);
+  // Differences of narrow integers are exact in int32; those of wide ones are not even in it.
+  if (is_integer(type) && bit_width(type) <= 16)
+    return cast(cast(element, DType::kInt32) - cast(zero_point, DType::kInt32), DType::kFloat);
+  return cast(element, DType::kFloat) - cast(zero_point, DType::kFloat);
+}
+
+bool is_single(const Shape& shape) {
+  return std::all_of(shape.begin(), shape.end(), [](const Dim& extent) { return extent == Dim(1); });
+}
+
+void require_single(const InferContext& context, size_t input) {
+  if (!context.has_input(input)) return;
+  for (const Dim& extent : context.shape(input)) {
+    if (!extent.is_constant() || extent.value() == 1) continue;
+    context.fail("input {}: expected one element, found shape {}", input, to_string(context.shape(input)));
+  }
+}
+
+Expr single_element(LowerContext& context, size_t input) {
+  if (!context.has_input(input)) return {};
+  if (Expr constant = scalar_constant(context.node().input(input))) return constant;
+  const Shape& shape = context.input_shape(input);
+  for (const Dim& extent : shape) check_equal(context, extent, 1, "a scale or zero point of one element");
+  return context.at_input(input, Index(shape.size(), integer(0)));
+}
+
+Expr element_along(LowerContext& context, size_t input, const Dim& target, const Expr& position) {
+  const Dim extent = context.input_shape(input)[0];
+  check_one_or(context, extent, target, "scales and zero points");
+  return context.at_input(input, {broadcast_coordinate(position, extent, target)});
+}
+
+}  // namespace dlc::ir
