@@ -1,5 +1,6 @@
 #include "codegen/emit_kernel.h"
 
+#include "ir/kernel/linear.h"
 #include "runtime/error.h"
 
 namespace dlc::codegen {
@@ -24,21 +25,28 @@ llvm::Function* make_function(llvm::Module& module, const Target& target, const 
   return function;
 }
 
-// Iterations of a loop; a guess where other loops' variables decide.
-Dim iterations_of(const ir::For& loop) {
-  constexpr int64_t kChunk = 8192;  // of a flat loop that is cut into tasks
-  constexpr int64_t kUnknown = 16;
-  auto known = [](const ir::Expr& e) -> std::optional<Dim> {
-    if (e->op == ir::ExprOp::kInt) return Dim(e->integer);
-    if (e->op == ir::ExprOp::kDim) return e->dim;
-    return std::nullopt;
-  };
-  if (std::optional<Dim> end = known(loop.end)) return *end;
-  // Taps of a window: those that exist, clamped to the input.
-  ir::Expr limit = loop.end;
-  while (limit->op == ir::ExprOp::kMin) limit = limit->args[0];
-  if (std::optional<Dim> taps = known(limit)) return *taps;
-  return loop.end->op == ir::ExprOp::kMin ? kChunk : kUnknown;
+constexpr int64_t kUnknownTrips = 16;  // of a loop whose bounds depend on others in an unknown way
+
+// The arguments of nested kMin or kMax.
+void flatten(const ir::Expr& e, ir::ExprOp op, std::vector<ir::Expr>& out) {
+  if (e->op != op) return out.push_back(e);
+  for (const ir::Expr& arg : e->args) flatten(arg, op, out);
+}
+
+// At least the iterations of a loop with bounds like max(0, 1 - v) and min(3, n - v): the least distance that
+// does not depend on other loops.
+Dim trip_count(const ir::For& loop) {
+  std::vector<ir::Expr> begins, ends;
+  flatten(loop.begin, ir::ExprOp::kMax, begins);
+  flatten(loop.end, ir::ExprOp::kMin, ends);
+  std::optional<Dim> least;
+  for (const ir::Expr& begin : begins) {
+    for (const ir::Expr& end : ends) {
+      const ir::Linear distance = ir::linear_of(end) - ir::linear_of(begin);
+      if (distance.terms.empty()) least = least ? min(*least, distance.constant) : distance.constant;
+    }
+  }
+  return least.value_or(Dim(kUnknownTrips));
 }
 
 // Iterations of all loops of a block, as if every loop ran in full: the measure behind the work estimate.
@@ -47,7 +55,7 @@ Dim iterations(const ir::Block& block) {
   Dim statements = 0;
   for (const ir::Stmt& stmt : block) {
     if (auto* loop = std::get_if<ir::For>(&stmt.node)) {
-      total += iterations_of(*loop) * iterations(loop->body);
+      total += trip_count(*loop) * iterations(loop->body);
     } else if (auto* branch = std::get_if<ir::If>(&stmt.node)) {
       total += iterations(branch->then_body);
     } else {
@@ -63,6 +71,14 @@ int64_t operations(const ir::Kernel& kernel) {
   return count;
 }
 
+Dim work_of(const ir::Kernel& kernel, const ir::Block& body) {
+  try {
+    return ir::floor_div(iterations(body) * Dim(operations(kernel)), Dim(32)) + Dim(1);
+  } catch (const Error&) {
+    return INT64_MAX;  // more than can be counted
+  }
+}
+
 void emit_loop_nest(KernelEmitter& emitter, const ir::Kernel& kernel, const ir::LoopNest& nest) {
   const ir::Block* body = &nest.body;
   std::vector<const ir::For*> tasks;
@@ -75,7 +91,7 @@ void emit_loop_nest(KernelEmitter& emitter, const ir::Kernel& kernel, const ir::
     body = &loop.body;
   }
   emitter.signature.task_count = ir::product(extents);
-  emitter.signature.work = ir::floor_div(iterations(nest.body) * Dim(operations(kernel)), Dim(32)) + Dim(1);
+  emitter.signature.work = work_of(kernel, nest.body);
   llvm::Function* function = emitter.builder.GetInsertBlock()->getParent();
   emit_for(emitter.builder, function->getArg(2), function->getArg(3), emitter.index(1), "task",
            [&](llvm::Value* task) {

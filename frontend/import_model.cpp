@@ -4,6 +4,7 @@
 #include <set>
 
 #include "frontend/near_names.h"
+#include "ir/ops/branch.h"
 #include "runtime/error.h"
 
 namespace dlc::frontend {
@@ -60,6 +61,7 @@ std::unique_ptr<ir::Graph> Importer::run() {
   read_nodes(model_.graph().node(), scope);
   read_outputs(model_.graph(), scope);
   settle(*graph_, true);
+  ir::take_known_branches(*graph_);
   check_outputs(*graph_);
   graph_->erase_unused_values();
   return std::move(graph_);

@@ -14,6 +14,7 @@
 #include "frontend/read_model.h"
 #include "frontend/read_tensor.h"
 #include "frontend/read_type.h"
+#include "frontend/upgrade.h"
 #include "ir/op.h"
 
 namespace dlc::frontend {
@@ -107,6 +108,16 @@ class Importer {
   void expand(ir::Node& placeholder, const Pending& pending);
   void find_body(const ir::Node& placeholder, const Pending& pending, Body& body);
 
+  // settle_branches.cpp: nodes that run one of two sub-graphs.
+  NodePosition settle_branches(ir::Graph& graph, NodePosition position);
+  void settle_both(ir::Node& branch);
+  ir::Node& move_rest_into(ir::Node& branch, const std::vector<ir::Node*>& rest);
+  void append_copies(const std::vector<ir::Node*>& rest, ir::Node& branch, bool condition,
+                     const std::vector<ir::Value*>& results);
+  void settle_rest(ir::Node& branch);
+  void erase_unsettled(ir::Node& node);
+  void forget(const ir::Node& node);
+
   const onnx::ModelProto& model_;
   TensorSource& tensors_;
   const ReadOptions& options_;
@@ -119,6 +130,7 @@ class Importer {
   std::unordered_map<const ir::Node*, Pending> pending_;
   std::vector<TypeCheck> type_checks_;  // of nodes whose inputs had no type yet
   int64_t node_count_ = 0;
+  int rank_splits_ = 0;
 };
 
 // Attributes that the schema has a default for and the node does not have.

@@ -6,6 +6,7 @@
 #include "frontend/import_model.h"
 #include "frontend/read_attribute.h"
 #include "frontend/upgrade.h"
+#include "ir/ops/branch.h"
 #include "runtime/error.h"
 
 namespace dlc::frontend {
@@ -66,6 +67,10 @@ void Importer::settle(ir::Graph& graph, bool typed) {
         throw error.add_context(describe(*pending.proto));
       }
       position = previous ? std::next(*previous) : nodes.begin();
+      continue;
+    }
+    if (typed && ir::is_branch(node)) {
+      position = settle_branches(graph, position);
       continue;
     }
     for (const auto& [name, subgraph] : ir::subgraphs(node))

@@ -1,16 +1,20 @@
 #include "ir/clone.h"
 
-#include <unordered_map>
-
 #include "ir/op.h"
 #include "runtime/error.h"
 
 namespace dlc::ir {
 namespace {
 
+enum class Mode : uint8_t {
+  kSameModel,  // another model with the same symbols
+  kInfer,      // another place of the model: symbols of its own
+  kAsIs,       // the same before types are inferred
+};
+
 class Copier {
  public:
-  explicit Copier(bool keep_symbols) : keep_symbols_(keep_symbols) {}
+  Copier(Mode mode, ValueMap& values) : mode_(mode), values_(values) {}
 
   void bind(const Value* from, Value* to) { values_[from] = to; }
 
@@ -19,6 +23,8 @@ class Copier {
     auto it = values_.find(value);
     return it == values_.end() ? value : it->second;
   }
+
+  void on_copy(std::function<void(const Node&, Node&)> copied) { copied_ = std::move(copied); }
 
   void contents(const Graph& from, Graph& to, Node* before) {
     for (const Value* value : from.constants())
@@ -34,7 +40,6 @@ class Copier {
     to.set_outputs(std::move(outputs), from.output_names());
   }
 
- private:
   void node(const Node& from, Graph& to, Node* before) {
     std::vector<Value*> inputs;
     for (Value* input : from.inputs()) inputs.push_back(input == nullptr ? nullptr : find(input));
@@ -52,7 +57,7 @@ class Copier {
     }
     Node* result = to.add_node(from.op(), std::move(inputs), std::move(names), std::move(attributes),
                                from.name(), before);
-    if (keep_symbols_) {
+    if (mode_ == Mode::kSameModel) {
       for (const std::string& symbol : from.symbols()) result->add_symbol(symbol);
     }
     for (size_t i = 0; i < from.outputs().size(); ++i) {
@@ -61,11 +66,14 @@ class Copier {
       result->output(i)->set_type(from.output(i)->type());
       if (from.output(i)->shape_value()) result->output(i)->set_shape_value(*from.output(i)->shape_value());
     }
-    if (!keep_symbols_) infer_node(*result);
+    if (mode_ == Mode::kInfer) infer_node(*result);
+    if (copied_) copied_(from, *result);
   }
 
-  bool keep_symbols_;
-  std::unordered_map<const Value*, Value*> values_;
+ private:
+  Mode mode_;
+  ValueMap& values_;
+  std::function<void(const Node&, Node&)> copied_;
 };
 
 }  // namespace
@@ -74,19 +82,28 @@ std::unique_ptr<Graph> clone(const Graph& graph) {
   check(graph.parent() == nullptr, "a whole model is cloned");
   auto result = std::make_unique<Graph>(graph.name());
   result->symbols() = graph.symbols();
-  Copier(true).whole(graph, *result);
+  ValueMap values;
+  Copier(Mode::kSameModel, values).whole(graph, *result);
   return result;
 }
 
 std::vector<Value*> inline_body(const Graph& body, Graph& target, Node* before,
                                 std::span<Value* const> inputs) {
   check(inputs.size() == body.inputs().size(), "every input of the body has a value");
-  Copier copier(false);
+  ValueMap values;
+  Copier copier(Mode::kInfer, values);
   for (size_t i = 0; i < inputs.size(); ++i) copier.bind(body.inputs()[i], inputs[i]);
   copier.contents(body, target, before);
   std::vector<Value*> outputs;
   for (Value* output : body.outputs()) outputs.push_back(copier.find(output));
   return outputs;
+}
+
+void copy_nodes(std::span<Node* const> nodes, Graph& target, ValueMap& values,
+                const std::function<void(const Node& from, Node& to)>& copied) {
+  Copier copier(Mode::kAsIs, values);
+  copier.on_copy(copied);
+  for (const Node* node : nodes) copier.node(*node, target, nullptr);
 }
 
 }  // namespace dlc::ir

@@ -1,7 +1,9 @@
 // Copies of graphs and of parts of them.
 #pragma once
 
+#include <functional>
 #include <span>
+#include <unordered_map>
 
 #include "ir/graph.h"
 
@@ -15,5 +17,12 @@ std::unique_ptr<Graph> clone(const Graph& graph);
 // `body`.
 std::vector<Value*> inline_body(const Graph& body, Graph& target, Node* before,
                                 std::span<Value* const> inputs);
+
+// Copies nodes of one graph, in order, to the end of `target`. `values` says what stands for the values that
+// they read, others stand for themselves, and receives the results. Types are copied, not inferred. `copied`
+// is told every pair of nodes, those of sub-graphs included.
+using ValueMap = std::unordered_map<const Value*, Value*>;
+void copy_nodes(std::span<Node* const> nodes, Graph& target, ValueMap& values,
+                const std::function<void(const Node& from, Node& to)>& copied);
 
 }  // namespace dlc::ir

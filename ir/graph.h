@@ -100,6 +100,7 @@ class Node {
   T attribute(std::string_view name, T fallback) const;
   void set_attribute(std::string name, Attribute value);
   void erase_attribute(std::string_view name);
+  Attributes take_attributes() { return std::exchange(attributes_, {}); }  // for another node
 
   // "Conv 'layer1/conv' (output 'x12')", for messages.
   std::string describe() const;

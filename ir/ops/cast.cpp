@@ -9,11 +9,20 @@
 namespace dlc::ir {
 namespace {
 
+// 1 where a value is zero for no binding of its symbols, 0 where it always is; nothing: not known.
+std::optional<Dim> known_truth(const Dim& value) {
+  if (value.is_constant()) return Dim(value.value() != 0 ? 1 : 0);
+  bool is_nonzero = known_nonnegative(value - Dim(1)) || known_nonnegative(-value - Dim(1));
+  return is_nonzero ? std::optional<Dim>(1) : std::nullopt;
+}
+
 // Integers and bool keep their known elements, unless the target may be too narrow for them.
 void propagate_cast(InferContext& context, DType from, DType to) {
   bool from_integer = is_integer(from) || from == DType::kBool;
-  if (!from_integer || !is_integer(to)) return;
+  bool to_bool = to == DType::kBool;
+  if (!from_integer || !(is_integer(to) || to_bool)) return;
   propagate_shape_value(context, [&](const std::vector<Dim>& args) -> std::optional<Dim> {
+    if (to_bool) return known_truth(args[0]);
     bool wide = bit_width(to) >= 32;
     bool fits = args[0].is_constant() && args[0].value() >= 0 && args[0].value() < (int64_t{1} << 7);
     return wide || fits ? std::optional<Dim>(args[0]) : std::nullopt;

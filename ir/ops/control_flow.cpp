@@ -1,4 +1,4 @@
-// If, and what loops share.
+// What loops share.
 #include "ir/ops/control_flow.h"
 
 #include <algorithm>
@@ -10,98 +10,6 @@
 
 namespace dlc::ir {
 namespace {
-
-// ---- If
-
-// The branch that is known to run, if any.
-const Graph* known_branch(const Node& node) {
-  auto condition = known_condition(node.input(0));
-  if (!condition) return nullptr;
-  return &subgraph(node, *condition ? "then_branch" : "else_branch");
-}
-
-// A type that holds the results of both branches.
-Type joined(InferContext& context, const Type& a, const Type& b, size_t output) {
-  if (a == b) return a;
-  if (!a.is_tensor() || !b.is_tensor() || a.tensor.dtype != b.tensor.dtype ||
-      a.tensor.shape.size() != b.tensor.shape.size()) {
-    context.fail("output {}: the branches give {} and {}; their ranks and element types must agree", output,
-                 to_string(a), to_string(b));
-  }
-  Shape shape = a.tensor.shape;
-  for (size_t i = 0; i < shape.size(); ++i) {
-    const Dim& other = b.tensor.shape[i];
-    if (!(shape[i] == other)) shape[i] = context.fresh_symbol("branch", {max(shape[i], other)});
-  }
-  return Type(a.tensor.dtype, std::move(shape));
-}
-
-void infer_if(InferContext& context) {
-  const Node& node = context.node();
-  size_t count = node.outputs().size();
-  for (std::string_view name : {"then_branch", "else_branch"}) {
-    Graph& branch = subgraph(node, name);
-    if (branch.outputs().size() != count) {
-      context.fail("{}: expected {} outputs, found {}", name, count, branch.outputs().size());
-    }
-    infer_types(branch);
-  }
-  const Graph& then_branch = subgraph(node, "then_branch");
-  const Graph& else_branch = subgraph(node, "else_branch");
-  const Graph* known = known_branch(node);
-  for (size_t i = 0; i < count; ++i) {
-    const Value& a = *then_branch.outputs()[i];
-    const Value& b = *else_branch.outputs()[i];
-    if (known == nullptr) {
-      context.set_output(i, joined(context, a.type(), b.type(), i));
-      auto value = known_values(&a);
-      if (value && value == known_values(&b)) context.set_shape_value(i, *value);
-    } else {
-      const Value& result = *known->outputs()[i];
-      context.set_output(i, result.type());
-      if (auto value = known_values(&result)) context.set_shape_value(i, *value);
-    }
-  }
-}
-
-// The branch runs as if its nodes stood in place of the If.
-void lower_known_branch(LowerContext& context, const Graph& branch) {
-  Region region;
-  std::vector<BufferId> results = context.lower_subgraph(branch, region, {});
-  for (Step& step : region.steps) context.step(std::move(step));
-  for (size_t i = 0; i < results.size(); ++i) {
-    if (context.has_output(i)) context.alias_output(i, results[i]);
-  }
-}
-
-Region lower_branch(LowerContext& context, const Graph& branch) {
-  Region region;
-  std::vector<BufferId> results = context.lower_subgraph(branch, region, {});
-  LowerContext inner = context.inside(region);
-  for (size_t i = 0; i < results.size(); ++i) {
-    if (!context.has_output(i)) continue;
-    const Shape& joined = context.output_shape(i);
-    const Shape& own = branch.outputs()[i]->shape();
-    for (size_t axis = 0; axis < joined.size(); ++axis) {
-      if (!(joined[axis] == own[axis])) inner.step({SetStep{joined[axis].symbol_name(), own[axis]}});
-    }
-    copy(inner, context.output(i), results[i], "branch_result");
-  }
-  return region;
-}
-
-void lower_if(LowerContext& context) {
-  if (const Graph* branch = known_branch(context.node())) return lower_known_branch(context, *branch);
-  BufferId condition = context.input(0);
-  if (!context.input_shape(0).empty()) condition = context.reshaped(condition, {}, "condition");
-  // Made here, not in a branch.
-  for (size_t i = 0; i < context.node().outputs().size(); ++i) {
-    if (context.has_output(i)) context.output(i);
-  }
-  Region then_region = lower_branch(context, subgraph(context.node(), "then_branch"));
-  Region else_region = lower_branch(context, subgraph(context.node(), "else_branch"));
-  context.step({IfStep{condition, std::move(then_region), std::move(else_region)}});
-}
 
 // ---- States of loops
 
@@ -131,14 +39,6 @@ bool generalize(InferContext& context, Value& state, const Value& next, size_t i
 
 Graph& subgraph(const Node& node, std::string_view attribute) {
   return *node.attribute<std::shared_ptr<Graph>>(attribute);
-}
-
-std::optional<bool> known_condition(const Value* value) {
-  if (value == nullptr) return std::nullopt;
-  if (value->is_constant() && value->constant().size() == 1) return value->constant().get_int(0) != 0;
-  const auto& known = value->shape_value();
-  if (known && known->size() == 1 && known->front().is_constant()) return known->front().value() != 0;
-  return std::nullopt;
 }
 
 void infer_carried(InferContext& context, Graph& body, const Carried& carried) {
@@ -204,7 +104,8 @@ void CarriedStates::advance(LowerContext& inner, const std::vector<BufferId>& re
 }
 
 void register_control_flow(OpRegistry& registry) {
-  registry.add({.name = "If", .infer = infer_if, .lower = lower_if});
+  registry.add(if_record());
+  registry.add(assert_record());
   registry.add(loop_record());
   registry.add(scan_record());
 }

@@ -8,6 +8,8 @@
 
 namespace dlc::ir {
 
+OpDef if_record();
+OpDef assert_record();
 OpDef loop_record();
 OpDef scan_record();
 

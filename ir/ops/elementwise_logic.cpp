@@ -16,6 +16,22 @@ void infer_logic(InferContext& context) {
   context.set_output(0, Type(context.dtype(0), broadcast_inputs(context)));
 }
 
+// Elements of bool are known as 0 and 1.
+using LogicFunction = bool (*)(bool a, bool b);
+template <LogicFunction kFunction>
+void infer_connective(InferContext& context) {
+  infer_logic<TypeClass::kBool>(context);
+  propagate_shape_value(context, [](const std::vector<Dim>& args) -> std::optional<Dim> {
+    const Dim& b = args.back();
+    if (!args[0].is_constant() || !b.is_constant()) return std::nullopt;
+    return Dim(kFunction(args[0].value() != 0, b.value() != 0) ? 1 : 0);
+  });
+}
+bool both(bool a, bool b) { return a && b; }
+bool either(bool a, bool b) { return a || b; }
+bool differ(bool a, bool b) { return a != b; }
+bool negated(bool a, bool) { return !a; }
+
 template <TypeClass kSet>
 void infer_comparison(InferContext& context) {
   require_same_types(context, kSet);
@@ -110,10 +126,10 @@ void register_elementwise_logic(OpRegistry& registry) {
       {"LessOrEqual", infer_order<Order::kLessOrEqual>, lower_rule<operation<ExprOp::kLe>>},
       {"Greater", infer_order<Order::kGreater>, lower_rule<operation<ExprOp::kGt>>},
       {"GreaterOrEqual", infer_order<Order::kGreaterOrEqual>, lower_rule<operation<ExprOp::kGe>>},
-      {"And", infer_logic<TypeClass::kBool>, lower_rule<operation<ExprOp::kAnd>>, true},
-      {"Or", infer_logic<TypeClass::kBool>, lower_rule<operation<ExprOp::kOr>>, true},
-      {"Xor", infer_logic<TypeClass::kBool>, lower_rule<operation<ExprOp::kXor>>, true},
-      {"Not", infer_same<TypeClass::kBool>, lower_rule<operation<ExprOp::kNot>>},
+      {"And", infer_connective<both>, lower_rule<operation<ExprOp::kAnd>>, true},
+      {"Or", infer_connective<either>, lower_rule<operation<ExprOp::kOr>>, true},
+      {"Xor", infer_connective<differ>, lower_rule<operation<ExprOp::kXor>>, true},
+      {"Not", infer_connective<negated>, lower_rule<operation<ExprOp::kNot>>},
       {"BitwiseAnd", infer_logic<TypeClass::kInteger>, lower_rule<operation<ExprOp::kAnd>>, true},
       {"BitwiseOr", infer_logic<TypeClass::kInteger>, lower_rule<operation<ExprOp::kOr>>, true},
       {"BitwiseXor", infer_logic<TypeClass::kInteger>, lower_rule<operation<ExprOp::kXor>>, true},

@@ -1,18 +1,14 @@
 // Branches that are known.
-#include "ir/clone.h"
-#include "passes/rewrites/match.h"
+#include "ir/ops/branch.h"
 #include "passes/rewrites/rules.h"
 
 namespace dlc::passes {
 namespace {
 
-bool take_known_branch(ir::Builder& builder, ir::Node& node) {
-  std::optional<double> condition = splat(node.input(0));
-  if (!condition) return false;
-  const auto& branch =
-      node.attribute<std::shared_ptr<ir::Graph>>(*condition != 0 ? "then_branch" : "else_branch");
-  std::vector<ir::Value*> outputs = ir::inline_body(*branch, builder.graph(), &node, {});
-  for (size_t i = 0; i < outputs.size(); ++i) builder.replace(node, i, outputs[i]);
+bool take_known_branch(ir::Builder&, ir::Node& node) {
+  const ir::Graph* branch = ir::known_branch(node);
+  if (branch == nullptr) return false;
+  ir::take_branch(node, branch == &ir::branch_of(node, true));
   return true;
 }
 
