@@ -60,6 +60,7 @@ class Compilation {
     passes::expand_small_floats(program_, {.float16 = target_.has_f16});
 
     name_ = c_identifier(options.name.empty() ? graph.name() : options.name);
+    note_algorithms();
     show_stage(0);
     constants_ = std::make_unique<ConstantPool>(program_);
     module_ = make_module(context_, target_, name_);
@@ -121,6 +122,21 @@ class Compilation {
     const auto start = Clock::now();
     f();
     report_.pass_seconds[what] = seconds_since(start);
+  }
+
+  void note_algorithms() {
+    std::map<int, int> convolutions;  // by the tile of minimal filtering
+    ir::for_each_step(program_.main, [&](const ir::Step& step) {
+      auto* kernel = std::get_if<ir::KernelStep>(&step.node);
+      auto* contraction = kernel ? std::get_if<ir::Contraction>(&kernel->kernel.body) : nullptr;
+      if (contraction && contraction->schedule.algorithm == ir::Algorithm::kWinograd) {
+        ++convolutions[contraction->schedule.winograd_tile];
+      }
+    });
+    for (const auto& [tile, count] : convolutions) {
+      report_.notes.push_back(
+          fmt::format("Winograd F({}, 3) in {} convolution{}", tile, count, count == 1 ? "" : "s"));
+    }
   }
 
   double passes_total() const {

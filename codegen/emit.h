@@ -52,6 +52,8 @@ class KernelEmitter {
   llvm::Type* scalar_type(DType type) const;  // in registers; bool is i1, a float below 32 bits its code
   llvm::Type* memory_type(DType type) const;  // bool is i8
   llvm::Value* root_pointer(ir::BufferId root);
+  // These root buffers lie in the worker's scratch memory, at byte offsets from `base`.
+  void use_scratch(llvm::Value* base, const std::map<ir::BufferId, int64_t>& offsets);
   llvm::Value* dim(const ir::Dim& value);  // i64
   llvm::Value* index(int64_t value) { return builder.getInt64(static_cast<uint64_t>(value)); }
 

@@ -93,7 +93,8 @@ class GemmEmitter {
 
   void tile(int rows, int panels, llvm::Value* batch, llvm::Value* row, llvm::Value* panel) {
     llvm::Function* callee = emit_tile(problem_, rows, panels);
-    builder_.CreateCall(callee, {function_->getArg(0), function_->getArg(1), batch, row, panel});
+    builder_.CreateCall(
+        callee, {function_->getArg(0), function_->getArg(1), function_->getArg(4), batch, row, panel});
   }
 
   KernelEmitter& emitter_;

@@ -150,8 +150,10 @@ EmittedKernel emit_kernel(llvm::Module& module, const ir::Program& program, cons
       case ir::Algorithm::kDepthwise:
         emit_depthwise(emitter, *contraction);
         break;
-      case ir::Algorithm::kNaive:
       case ir::Algorithm::kWinograd:
+        emit_winograd(emitter, *contraction, name);
+        break;
+      case ir::Algorithm::kNaive:
         fail(ErrorKind::kInternal, "a contraction without a schedule");
     }
   } else if (auto* attention = std::get_if<ir::Attention>(&kernel.body)) {

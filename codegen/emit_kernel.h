@@ -30,5 +30,6 @@ std::vector<llvm::Value*> unflatten(KernelEmitter& emitter, llvm::Value* flat,
 void emit_gemm(KernelEmitter& emitter, const ir::Contraction& contraction, const std::string& name);
 void emit_depthwise(KernelEmitter& emitter, const ir::Contraction& contraction);
 void emit_attention(KernelEmitter& emitter, const ir::Attention& attention, const std::string& name);
+void emit_winograd(KernelEmitter& emitter, const ir::Contraction& contraction, const std::string& name);
 
 }  // namespace dlc::codegen

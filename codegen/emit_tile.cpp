@@ -1,5 +1,6 @@
 #include "codegen/emit_tile.h"
 
+#include <llvm/IR/Intrinsics.h>
 #include <llvm/IR/Module.h>
 
 #include <algorithm>
@@ -31,9 +32,14 @@ class TileEmitter {
         panels_(panels),
         emitter_(function, problem.program, problem.target, problem.signature),
         builder_(emitter_.builder),
-        first_row_(function->getArg(3)),
-        first_panel_(function->getArg(4)) {
-    set_vars(problem.form.batch, unflatten(emitter_, function->getArg(2), extents(problem.form.batch)));
+        first_row_(function->getArg(4)),
+        first_panel_(function->getArg(5)) {
+    emitter_.use_scratch(function->getArg(2), problem.scratch);
+    set_vars(problem.form.batch, unflatten(emitter_, function->getArg(3), extents(problem.form.batch)));
+    for (size_t i = 0; i < problem.arguments.size(); ++i) {
+      emitter_.vars[problem.arguments[i]] = function->getArg(static_cast<unsigned>(6 + i));
+    }
+    if (problem.ahead > 0) ahead_ = function->getArg(static_cast<unsigned>(6 + problem.arguments.size()));
   }
 
   void run() {
@@ -54,6 +60,13 @@ class TileEmitter {
   }
 
  private:
+  // Where the rows of A, the panels of B, and panels for later tiles begin, at k = 0.
+  struct Streams {
+    std::vector<llvm::Value*> rows;
+    std::vector<llvm::Value*> panels;
+    std::vector<llvm::Value*> ahead;
+  };
+
   void set_vars(const std::vector<ContractionAxis>& axes, const std::vector<llvm::Value*>& values) {
     for (size_t i = 0; i < axes.size(); ++i) emitter_.vars[axes[i].var] = values[i];
   }
@@ -124,43 +137,72 @@ class TileEmitter {
     const ir::Operand& b = p_.contraction.b;
     const DType a_type = p_.program.buffer(a.buffer).dtype;
     const DType b_type = p_.program.buffer(b.buffer).dtype;
-    const DType type = p_.contraction.accumulator_type;
-    std::vector<llvm::Value*> rows, panels;
-    for (int r = 0; r < rows_; ++r) rows.push_back(row_pointer(r));
-    for (int j = 0; j < panels_; ++j) panels.push_back(panel_pointer(j));
+    Streams streams;
+    for (int r = 0; r < rows_; ++r) streams.rows.push_back(row_pointer(r));
+    for (int j = 0; j < panels_; ++j) streams.panels.push_back(panel_pointer(j));
+    for (int j = 0; j < p_.ahead; ++j) {
+      llvm::Value* distance = ahead_;
+      if (j > 0) distance = builder_.CreateAdd(ahead_, panel_distance(j));
+      streams.ahead.push_back(builder_.CreateGEP(builder_.getInt8Ty(), streams.panels[0], distance));
+    }
     llvm::Value* a_step = emitter_.dim(stride_of_k(a));
-    auto* b_vector =
-        llvm::FixedVectorType::get(emitter_.memory_type(b_type), static_cast<unsigned>(p_.plan.lanes));
-    const llvm::Align b_align(static_cast<uint64_t>(bit_width(b_type)) / 8);
-    const llvm::Align a_align(static_cast<uint64_t>(bit_width(a_type)) / 8);
-    emit_for(
-        builder_, emitter_.index(0), emitter_.dim(p_.form.k.extent), emitter_.index(1), "k",
-        [&](llvm::Value* k) {
-          std::vector<llvm::Value*> columns;
-          llvm::Value* b_offset = builder_.CreateMul(k, emitter_.index(kPanel));
-          for (int j = 0; j < panels_; ++j) {
-            for (int v = 0; v < p_.plan.vectors; ++v) {
-              llvm::Value* offset = builder_.CreateAdd(b_offset, emitter_.index(v * p_.plan.lanes));
-              llvm::Value* at =
-                  builder_.CreateGEP(emitter_.memory_type(b_type), panels[static_cast<size_t>(j)], offset);
-              columns.push_back(
-                  emitter_.convert(builder_.CreateAlignedLoad(b_vector, at, b_align), b_type, type));
-            }
-          }
-          llvm::Value* a_offset = builder_.CreateMul(k, a_step);
-          for (int r = 0; r < rows_; ++r) {
-            llvm::Value* at =
-                builder_.CreateGEP(emitter_.memory_type(a_type), rows[static_cast<size_t>(r)], a_offset);
-            llvm::Value* element = emitter_.convert(
-                builder_.CreateAlignedLoad(emitter_.memory_type(a_type), at, a_align), a_type, type);
-            llvm::Value* splat = builder_.CreateVectorSplat(static_cast<unsigned>(p_.plan.lanes), element);
-            for (int v = 0; v < panels_ * p_.plan.vectors; ++v) {
-              llvm::AllocaInst* slot = accumulator(r, v);
-              llvm::Value* sum = builder_.CreateLoad(type_, slot);
-              builder_.CreateStore(multiply_add(emitter_, splat, columns[static_cast<size_t>(v)], sum), slot);
-            }
-          }
-        });
+    emit_for(builder_, emitter_.index(0), emitter_.dim(p_.form.k.extent), emitter_.index(1), "k",
+             [&](llvm::Value* k) {
+               fetch_ahead(streams, k);
+               const std::vector<llvm::Value*> columns = load_columns(streams, k, b_type);
+               add_rows(streams, builder_.CreateMul(k, a_step), a_type, columns);
+             });
+  }
+
+  // Bytes from the first panel of the tile to the one numbered `panel`.
+  llvm::Value* panel_distance(int panel) {
+    llvm::Value* first = builder_.CreatePtrToInt(panel_pointer(0), builder_.getInt64Ty());
+    return builder_.CreateSub(builder_.CreatePtrToInt(panel_pointer(panel), builder_.getInt64Ty()), first);
+  }
+
+  // Into the second-level cache.
+  void fetch_ahead(const Streams& streams, llvm::Value* k) {
+    const int64_t bytes = bit_width(p_.program.buffer(p_.contraction.b.buffer).dtype) / 8;
+    for (llvm::Value* stream : streams.ahead) {
+      llvm::Value* at = builder_.CreateGEP(builder_.getInt8Ty(), stream,
+                                           builder_.CreateMul(k, emitter_.index(kPanel * bytes)));
+      builder_.CreateIntrinsic(llvm::Intrinsic::prefetch, {at->getType()},
+                               {at, builder_.getInt32(0), builder_.getInt32(2), builder_.getInt32(1)});
+    }
+  }
+
+  std::vector<llvm::Value*> load_columns(const Streams& streams, llvm::Value* k, DType b_type) {
+    const auto lanes = static_cast<unsigned>(p_.plan.lanes);
+    auto* vector = llvm::FixedVectorType::get(emitter_.memory_type(b_type), lanes);
+    const llvm::Align align(static_cast<uint64_t>(bit_width(b_type)) / 8);
+    std::vector<llvm::Value*> columns;
+    llvm::Value* b_offset = builder_.CreateMul(k, emitter_.index(kPanel));
+    for (llvm::Value* panel : streams.panels) {
+      for (int v = 0; v < p_.plan.vectors; ++v) {
+        llvm::Value* offset = builder_.CreateAdd(b_offset, emitter_.index(v * p_.plan.lanes));
+        llvm::Value* at = builder_.CreateGEP(emitter_.memory_type(b_type), panel, offset);
+        llvm::Value* column = builder_.CreateAlignedLoad(vector, at, align);
+        columns.push_back(emitter_.convert(column, b_type, p_.contraction.accumulator_type));
+      }
+    }
+    return columns;
+  }
+
+  void add_rows(const Streams& streams, llvm::Value* a_offset, DType a_type,
+                const std::vector<llvm::Value*>& columns) {
+    llvm::Type* element_type = emitter_.memory_type(a_type);
+    const llvm::Align align(static_cast<uint64_t>(bit_width(a_type)) / 8);
+    for (int r = 0; r < rows_; ++r) {
+      llvm::Value* at = builder_.CreateGEP(element_type, streams.rows[static_cast<size_t>(r)], a_offset);
+      llvm::Value* element = emitter_.convert(builder_.CreateAlignedLoad(element_type, at, align), a_type,
+                                              p_.contraction.accumulator_type);
+      llvm::Value* splat = builder_.CreateVectorSplat(static_cast<unsigned>(p_.plan.lanes), element);
+      for (int v = 0; v < panels_ * p_.plan.vectors; ++v) {
+        llvm::AllocaInst* slot = accumulator(r, v);
+        llvm::Value* sum = builder_.CreateLoad(type_, slot);
+        builder_.CreateStore(multiply_add(emitter_, splat, columns[static_cast<size_t>(v)], sum), slot);
+      }
+    }
   }
 
   Dim stride_of_k(const ir::Operand& operand) const {
@@ -219,6 +261,7 @@ class TileEmitter {
   llvm::IRBuilder<>& builder_;
   llvm::Value* first_row_;
   llvm::Value* first_panel_;
+  llvm::Value* ahead_ = nullptr;
   llvm::FixedVectorType* type_ = nullptr;
   std::vector<llvm::AllocaInst*> accumulators_;
   std::vector<std::vector<llvm::Value*>> coordinates_;  // of each row, along the M axes
@@ -230,7 +273,9 @@ llvm::Function* emit_tile(const TileProblem& problem, int rows, int panels) {
   const std::string name =
       problem.name + ".tile" + std::to_string(rows) + "x" + std::to_string(panels * kPanel);
   if (llvm::Function* known = problem.module.getFunction(name)) return known;
-  llvm::Function* function = make_tile_function(problem.module, problem.target, name, 3);
+  llvm::Function* function =
+      make_tile_function(problem.module, problem.target, name,
+                         static_cast<int>(3 + problem.arguments.size()) + (problem.ahead > 0 ? 1 : 0), 1);
   TileEmitter(problem, rows, panels, function).run();
   return function;
 }

@@ -17,10 +17,17 @@ struct TileProblem {
   const passes::GemmForm& form;
   const GemmPlan& plan;
   std::string name;
+  // Variables that the caller gives a value, and buffers in the worker's scratch memory (byte offsets).
+  std::vector<ir::VarId> arguments = {};
+  std::map<ir::BufferId, int64_t> scratch = {};
+  // Panels of B that a tile fetches for later tiles, while it runs: the first one begins a number of bytes
+  // after the tile's own first panel, which is the last argument of the tile's function. 0: no such argument.
+  int ahead = 0;
 };
 
-// A function (buffers, dims, batch, first row, first panel) that computes `rows` x `panels * kPanel` elements
-// of the output. All rows exist; of the last panel's columns those beyond N are not stored.
+// A function (buffers, dims, scratch, batch, first row, first panel, arguments...) that computes `rows` x
+// `panels * kPanel` elements of the output. All rows exist; of the last panel's columns those beyond N are
+// not stored.
 llvm::Function* emit_tile(const TileProblem& problem, int rows, int panels);
 
 }  // namespace dlc::codegen

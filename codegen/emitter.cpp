@@ -63,6 +63,13 @@ llvm::Value* KernelEmitter::root_pointer(BufferId root) {
   return it->second = load;
 }
 
+void KernelEmitter::use_scratch(llvm::Value* base, const std::map<BufferId, int64_t>& offsets) {
+  llvm::IRBuilder<> entry(function_->getEntryBlock().getTerminator());
+  for (const auto& [root, offset] : offsets) {
+    roots_[root] = entry.CreateConstInBoundsGEP1_64(entry.getInt8Ty(), base, static_cast<uint64_t>(offset));
+  }
+}
+
 llvm::Value* KernelEmitter::dim(const Dim& value) {
   if (value.is_constant()) return index(value.value());
   auto [it, inserted] = dims_.try_emplace(value, nullptr);

@@ -22,7 +22,50 @@ int64_t total_extent(const std::vector<ir::ContractionAxis>& axes, int64_t unkno
 
 int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
+// Cycles of one step along k: multiply-adds, loads, and the latency of a chain of additions, whichever is
+// longest.
+double tile_cycles(const Target& target, int vectors, int rows, int panels) {
+  const bool wide = target.vector_bits >= 512;
+  const double per_cycle = wide ? 1 : 2;
+  constexpr double kLatency = 4;
+  const double multiplications = rows * panels * vectors / per_cycle;
+  const double loads = (panels * vectors + (wide ? 0.5 : 1) * rows) / per_cycle;
+  // The panels come from the second-level cache: what of that is not hidden.
+  const double waiting = 0.15 * panels;
+  return std::max({multiplications, loads, kLatency}) + waiting;
+}
+
+double product_cycles(const Target& target, int vectors, int64_t rows, int64_t panels, TileShape tile) {
+  auto row_cycles = [&](int tile_panels) {
+    const auto rest = static_cast<int>(rows % tile.rows);
+    double cycles =
+        static_cast<double>(rows / tile.rows) * tile_cycles(target, vectors, tile.rows, tile_panels);
+    if (rest > 0) cycles += tile_cycles(target, vectors, rest, tile_panels);
+    return cycles;
+  };
+  const auto rest = static_cast<int>(panels % tile.panels);
+  double cycles = static_cast<double>(panels / tile.panels) * row_cycles(tile.panels);
+  if (rest > 0) cycles += row_cycles(rest);
+  return cycles;
+}
+
 }  // namespace
+
+TileShape choose_tile(const Target& target, int vectors, int64_t rows, int64_t panels, int max_rows) {
+  TileShape best;
+  double best_cycles = 0;
+  for (int p = 1; p <= 4 && p <= panels; ++p) {
+    for (int r = 1; r <= max_rows && r <= rows; ++r) {
+      const bool fits = r * p * vectors + p * vectors + 1 <= target.vector_registers;
+      if (!fits && r > 1) continue;
+      const double cycles = product_cycles(target, vectors, rows, panels, {r, p});
+      if (best_cycles != 0 && cycles >= best_cycles) continue;
+      best = {r, p};
+      best_cycles = cycles;
+    }
+  }
+  return best;
+}
 
 int GemmPlan::panels_for(int tile_rows) const {
   const int limit = tile_rows == 1 ? 4 : std::max(1, max_accumulators / (tile_rows * vectors));

@@ -8,6 +8,16 @@ namespace dlc::codegen {
 
 inline constexpr int kPanel = 16;  // columns of one panel of packed B, for every target
 
+// Rows and panels of a register tile.
+struct TileShape {
+  int rows = 1;
+  int panels = 1;
+};
+
+// The tile in which a product of `rows` x `panels` runs fastest by the number of instructions that its tiles
+// and the smaller ones at its edges take; at most `max_rows` rows. `vectors`: per panel.
+TileShape choose_tile(const Target& target, int vectors, int64_t rows, int64_t panels, int max_rows);
+
 struct GemmPlan {
   int lanes = 8;    // elements of one accumulator vector
   int vectors = 2;  // accumulator vectors per panel

@@ -43,8 +43,8 @@ class KeyWriter {
   }
 
   void contraction(const ir::Contraction& c) {
-    put("contraction {} {} {}", static_cast<int>(c.schedule.algorithm), c.schedule.panel,
-        static_cast<int>(c.accumulator_type));
+    put("contraction {} {} {} {}", static_cast<int>(c.schedule.algorithm), c.schedule.panel,
+        c.schedule.winograd_tile, static_cast<int>(c.accumulator_type));
     for (const ir::ContractionAxis& axis : c.axes) {
       put(" axis {} {} {}", variable(axis.var), static_cast<int>(axis.role), axis.extent.to_string());
     }

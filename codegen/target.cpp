@@ -69,6 +69,7 @@ void derive(Target& target, const llvm::MCSubtargetInfo& subtarget) {
     target.isa = Isa::kX86V4;
     target.vector_bits = 512;
     target.vector_registers = 32;
+    target.l2_bytes = 1 << 20;
   } else if (has("avx2") && has("fma")) {
     target.isa = Isa::kX86V3;
   } else {

@@ -4,11 +4,13 @@
 
 #include "ir/kernel/expand_attention.h"
 #include "passes/schedule/attention_form.h"
+#include "passes/schedule/choose_winograd.h"
 #include "passes/schedule/contraction_loops.h"
 #include "passes/schedule/depthwise_form.h"
 #include "passes/schedule/gemm_form.h"
 #include "passes/schedule/loop_nest.h"
 #include "passes/schedule/pack.h"
+#include "passes/schedule/winograd_weights.h"
 
 namespace dlc::passes {
 
@@ -63,7 +65,9 @@ void schedule_contraction(ir::Program& program, ir::Region& region, size_t& at, 
   } else {
     collapse_axes(program, c);
     std::optional<ir::Kernel> pack;
-    if (std::optional<DepthwiseForm> depthwise = depthwise_form(program, c)) {
+    if (c.schedule.winograd_tile != 0) {
+      schedule_winograd(program, c, winograd_form(program, c).value(), c.schedule.winograd_tile);
+    } else if (std::optional<DepthwiseForm> depthwise = depthwise_form(program, c)) {
       pack = schedule_depthwise(program, c, *depthwise);
     } else if (std::optional<GemmForm> form = gemm_form(program, c);
                form && runs_as_gemm(program, c, *form)) {
@@ -124,6 +128,7 @@ void schedule_region(ir::Program& program, ir::Region& region, const Options& op
 }  // namespace
 
 void choose_schedules(ir::Program& program, const Options& options) {
+  if (!options.reference && !options.exact) choose_winograd(program, options.weight_growth);
   schedule_region(program, program.main, options);
 }
 

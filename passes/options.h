@@ -16,6 +16,7 @@ struct Options {
   // What the user asks for.
   std::map<std::string, std::vector<int64_t>> input_shapes;  // --shape: fixes dims of an input
   bool exact = false;                                        // --exact: no Winograd
+  double weight_growth = 0.55;  // share of all constants by which transformed weights may make them larger
   bool reference =
       false;  // reference compilation: no fusion, naive schedules, double accumulation, all values kept
 

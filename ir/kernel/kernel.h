@@ -152,7 +152,9 @@ struct Operand {
 enum class Algorithm : uint8_t { kNaive, kGemm, kWinograd, kDepthwise };
 struct ContractionSchedule {
   Algorithm algorithm = Algorithm::kNaive;
-  // kGemm: B is stored by Pack in panels of `panel` columns: [N / panel][K][panel], zero-filled.
+  // kGemm: B is stored in panels of `panel` columns: [N / panel][K][panel], zero-filled.
+  // kWinograd: B holds transformed weights: [N / panel][(winograd_tile + 2)^2][K][panel].
+  // kDepthwise: B is stored with the channel innermost.
   int panel = 16;
   bool b_packed = false;
   int winograd_tile = 0;  // output tile m of F(m x m, 3 x 3)

@@ -4,6 +4,7 @@
 
 #include "ir/kernel/lower.h"
 #include "passes/schedule/access.h"
+#include "passes/schedule/constant_walk.h"
 
 namespace dlc::passes {
 
@@ -49,38 +50,6 @@ std::vector<Expr> packed_index(const Layout& layout, const GemmForm& form) {
   for (const ContractionAxis& axis : layout.depth) index.push_back(ir::var(axis.var));
   index.push_back(ir::binary(ExprOp::kMod, n, ir::integer(kPanelColumns)));
   return index;
-}
-
-// Constant step in elements of B along one variable, and where B starts; nothing if B's storage is not
-// constant.
-struct ConstantWalk {
-  int64_t start = 0;
-  std::map<VarId, int64_t> step;
-};
-
-std::optional<ConstantWalk> constant_walk(const ir::Program& program, const ir::Contraction& c) {
-  std::optional<ir::Strides> strides = ir::strides_of(program, c.b.buffer);
-  if (!strides || !strides->offset.is_constant()) return std::nullopt;
-  ConstantWalk walk;
-  walk.start = strides->offset.value();
-  std::vector<Expr> rest = c.b.index;
-  for (const ContractionAxis& axis : c.axes) {
-    int64_t step = 0;
-    for (size_t i = 0; i < rest.size(); ++i) {
-      if (!ir::uses_var(rest[i], axis.var)) continue;
-      std::optional<ir::Affine> affine = ir::affine_in(rest[i], axis.var);
-      if (!affine || affine->coefficient->op != ExprOp::kInt || !strides->strides[i].is_constant())
-        return std::nullopt;
-      step += affine->coefficient->integer * strides->strides[i].value();
-      rest[i] = affine->rest;
-    }
-    walk.step[axis.var] = step;
-  }
-  for (size_t i = 0; i < rest.size(); ++i) {
-    if (rest[i]->op != ExprOp::kInt || !strides->strides[i].is_constant()) return std::nullopt;
-    walk.start += rest[i]->integer * strides->strides[i].value();
-  }
-  return walk;
 }
 
 // Copies along the axes from `depth` on; offsets are in elements.
@@ -167,9 +136,7 @@ std::optional<ir::Kernel> pack_operand(ir::Program& program, ir::Contraction& c,
   const ir::BufferId root = ir::root_of(program, c.b.buffer);
   const ir::Buffer source = program.buffer(root);
   std::optional<ConstantWalk> walk;
-  if (source.kind == ir::BufferKind::kConstant && source.order.empty() && ir::is_static(layout.shape)) {
-    walk = constant_walk(program, c);
-  }
+  if (ir::is_static(layout.shape)) walk = constant_walk(program, c);
   ir::Buffer buffer;
   buffer.name = program.buffer(c.b.buffer).name + ".packed";
   buffer.dtype = source.dtype;

@@ -2,7 +2,10 @@
 // convolutions.
 //
 //   contraction_bench            the built-in list
+//   contraction_bench conv       the problems whose names contain "conv"
 //   contraction_bench M N K      one matrix product with constant B
+//
+// Environment: EXACT (no minimal filtering), COLD (caches hold other data before every run), DUMP_ASM.
 #include <fmt/format.h>
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
 #include <llvm/ExecutionEngine/Orc/ThreadSafeModule.h>
@@ -10,6 +13,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <numeric>
 #include <random>
 
 #include "codegen/emit_kernel.h"
@@ -139,9 +143,17 @@ T take(llvm::Expected<T> value) {
   return std::move(*value);
 }
 
-void bench(const std::string& name, Problem problem) {
+std::string filter;
+
+template <class MakeProblem>
+void bench(const std::string& name, const MakeProblem& make_problem) {
+  if (name.find(filter) == std::string::npos) return;
+  Problem problem = make_problem();
   const codegen::Target target = codegen::Target::parse("native");
-  passes::choose_schedules(problem.program, {});
+  passes::Options options;
+  options.exact = std::getenv("EXACT") != nullptr;
+  options.weight_growth = 10;
+  passes::choose_schedules(problem.program, options);
   const ir::Kernel& kernel = std::get<ir::KernelStep>(problem.program.main.steps.back().node).kernel;
   auto context = std::make_unique<llvm::LLVMContext>();
   std::unique_ptr<llvm::Module> module = codegen::make_module(*context, target, "bench");
@@ -162,12 +174,18 @@ void bench(const std::string& name, Problem problem) {
     buffers.push_back(keep.back().mutable_data());
   }
   const int64_t tasks = emitted.signature.task_count.value();
+  const Tensor scratch(DType::kUint8, {emitted.signature.scratch_bytes + 64});
+  char* scratch_memory = static_cast<char*>(const_cast<void*>(scratch.data()));
+  scratch_memory += 63 & -reinterpret_cast<intptr_t>(scratch_memory);
   using Clock = std::chrono::steady_clock;
   double best = 1e30;
   const auto end = Clock::now() + std::chrono::milliseconds(400);
+  const bool cold = std::getenv("COLD") != nullptr;
+  std::vector<int64_t> flood(cold ? 16 << 20 : 0);
   while (Clock::now() < end) {
+    if (cold && std::accumulate(flood.begin(), flood.end(), int64_t{0}) != 0) return;
     const auto start = Clock::now();
-    run(buffers.data(), nullptr, 0, tasks, nullptr);
+    run(buffers.data(), nullptr, 0, tasks, scratch_memory);
     best = std::min(best, std::chrono::duration<double>(Clock::now() - start).count());
   }
   fmt::print("{:32} {:10.1f} us {:8.1f} GFLOP/s  {} tasks\n", name, best * 1e6, problem.flops / best * 1e-9,
@@ -178,9 +196,11 @@ void bench(const std::string& name, Problem problem) {
 
 int main(int argc, char** argv) {
   if (argc == 4) {
-    bench("product", matrix_product(std::atoll(argv[1]), std::atoll(argv[2]), std::atoll(argv[3])));
+    const int64_t m = std::atoll(argv[1]), n = std::atoll(argv[2]), k = std::atoll(argv[3]);
+    bench("product", [&] { return matrix_product(m, n, k); });
     return 0;
   }
+  if (argc == 2) filter = argv[1];
   for (auto [m, n, k] : std::vector<std::array<int64_t, 3>>{{1024, 1024, 1024},
                                                             {128, 768, 768},
                                                             {128, 3072, 768},
@@ -189,7 +209,8 @@ int main(int argc, char** argv) {
                                                             {1, 768, 768},
                                                             {197, 192, 192},
                                                             {3136, 64, 64}}) {
-    bench(fmt::format("product {}x{}x{}", m, n, k), matrix_product(m, n, k));
+    bench(fmt::format("product {}x{}x{}", m, n, k),
+          [m = m, n = n, k = k] { return matrix_product(m, n, k); });
   }
   for (auto [size, in, out, window, stride] : std::vector<std::array<int64_t, 5>>{{56, 64, 64, 3, 1},
                                                                                   {28, 128, 128, 3, 1},
@@ -197,9 +218,15 @@ int main(int argc, char** argv) {
                                                                                   {7, 512, 512, 3, 1},
                                                                                   {56, 64, 128, 3, 2},
                                                                                   {56, 64, 256, 1, 1},
-                                                                                  {224, 3, 64, 7, 2}}) {
+                                                                                  {224, 3, 64, 7, 2},
+                                                                                  {256, 32, 32, 3, 1},
+                                                                                  {128, 64, 64, 3, 1},
+                                                                                  {32, 256, 256, 3, 1},
+                                                                                  {224, 64, 64, 3, 1}}) {
     bench(fmt::format("conv {}x{} {}->{} s{}", size, window, in, out, stride),
-          convolution(size, in, out, window, stride));
+          [size = size, in = in, out = out, window = window, stride = stride] {
+            return convolution(size, in, out, window, stride);
+          });
   }
   for (auto [size, channels, window, stride] : std::vector<std::array<int64_t, 4>>{{112, 32, 3, 1},
                                                                                    {112, 96, 3, 2},
@@ -214,6 +241,8 @@ int main(int argc, char** argv) {
                                                                                    {28, 240, 5, 1},
                                                                                    {28, 240, 5, 2}}) {
     bench(fmt::format("depthwise {}x{} {} s{}", size, window, channels, stride),
-          depthwise(size, channels, window, stride));
+          [size = size, channels = channels, window = window, stride = stride] {
+            return depthwise(size, channels, window, stride);
+          });
   }
 }

@@ -27,12 +27,18 @@ ir::BufferId add(ir::Program& p, ir::BufferKind kind, ir::Shape shape, int borde
 }
 
 void expect_equal(ir::Program program, const std::vector<Tensor>& inputs,
-                  const std::map<std::string, int64_t>& symbols, const std::string& what) {
+                  const std::map<std::string, int64_t>& symbols, const std::string& what,
+                  double weight_growth = 10) {
   const std::vector<Tensor> expected = ir::interpret(program, inputs, {.double_accumulation = true});
   passes::choose_layouts(program, {});
-  passes::choose_schedules(program, {});
-  for (const codegen::Target& target : test::executable_targets()) {
+  passes::Options options;
+  options.weight_growth = weight_growth;
+  passes::choose_schedules(program, options);
+  const std::vector<codegen::Target> targets = test::executable_targets();
+  for (const codegen::Target& target : targets) {
     for (test::Guard guard : {test::Guard::kEnd, test::Guard::kBegin}) {
+      // Where a buffer begins matters least; one target is enough to see it.
+      if (guard == test::Guard::kBegin && target.isa != targets.back().isa) continue;
       const std::vector<Tensor> actual = test::run_kernels(program, target, inputs, symbols, guard);
       ASSERT_EQ(actual.size(), expected.size());
       for (size_t i = 0; i < actual.size(); ++i) {
@@ -100,8 +106,13 @@ struct Window {
   int64_t stride = 1, dilation = 1, pad = 0, groups = 1;
 };
 
+struct Case {
+  ir::Program program;
+  std::vector<Tensor> inputs;
+};
+
 // relu(conv(x)) over a square, with its extent known or symbolic.
-void check_convolution(const Window& w, bool symbolic = false) {
+Case convolution(const Window& w, bool symbolic = false) {
   ir::Program p;
   const ir::Dim size = symbolic ? ir::Dim::symbol("size") : ir::Dim(w.size);
   if (symbolic) p.symbols["size"] = {{}, true};
@@ -135,9 +146,15 @@ void check_convolution(const Window& w, bool symbolic = false) {
   c.accumulator = p.fresh_var();
   c.epilogue = ir::max(ir::var(c.accumulator, DType::kFloat), ir::real(0));
   p.main.steps.push_back({ir::KernelStep{ir::Kernel{"conv", "", c}}});
-  expect_equal(p, {test::random_floats({2, w.in, w.size, w.size}, 6)}, {{"size", w.size}},
+  return {std::move(p), {test::random_floats({2, w.in, w.size, w.size}, 6)}};
+}
+
+void check_convolution(const Window& w, bool symbolic = false, double weight_growth = 10) {
+  const auto [program, inputs] = convolution(w, symbolic);
+  expect_equal(program, inputs, {{"size", w.size}},
                fmt::format("conv {} {}->{} {}x{} stride {} dilation {} pad {} groups {} symbolic={}", w.size,
-                           w.in, w.out, w.window, w.window, w.stride, w.dilation, w.pad, w.groups, symbolic));
+                           w.in, w.out, w.window, w.window, w.stride, w.dilation, w.pad, w.groups, symbolic),
+               weight_growth);
 }
 
 TEST(Convolution, MatchesTheInterpreter) {
@@ -150,6 +167,48 @@ TEST(Convolution, MatchesTheInterpreter) {
                                                   {5, 6, 1, 3, 1, 1, 1}}) {
     check_convolution(window);
   }
+}
+
+// Shares by which weights may grow.
+constexpr double kUpToF2 = 0.8;
+constexpr double kUpToF4 = 10;
+
+TEST(WinogradConvolution, MatchesTheInterpreter) {
+  for (const Window& window : std::vector<Window>{{14, 16, 32, 3, 1, 1, 1},
+                                                  {13, 33, 24, 3, 1, 1, 0},
+                                                  {1, 40, 48, 3, 1, 1, 1},
+                                                  {18, 16, 80, 3, 1, 1, 2}}) {
+    check_convolution(window, false, kUpToF4);
+    check_convolution(window, true, kUpToF4);
+    check_convolution(window, false, kUpToF2);
+  }
+}
+
+// Largest error of a convolution relative to its largest output, against sums in double.
+double convolution_error(int winograd_tile) {
+  const auto [program, inputs] = convolution({12, 32, 16, 3, 1, 1, 1});
+  const Tensor expected = ir::interpret(program, inputs, {.double_accumulation = true})[0];
+  ir::Program scheduled = program;
+  passes::Options options;
+  options.exact = winograd_tile == 0;
+  options.weight_growth = winograd_tile == 2 ? kUpToF2 : kUpToF4;
+  passes::choose_layouts(scheduled, options);
+  passes::choose_schedules(scheduled, options);
+  int found = -1;
+  ir::for_each_step(scheduled.main, [&](const ir::Step& step) {
+    const ir::Kernel& kernel = std::get<ir::KernelStep>(step.node).kernel;
+    if (auto* c = std::get_if<ir::Contraction>(&kernel.body)) found = c->schedule.winograd_tile;
+  });
+  EXPECT_EQ(found, winograd_tile);
+  const Tensor actual = test::run_kernels(scheduled, test::executable_targets().back(), inputs)[0];
+  return test::relative_difference(actual, expected);
+}
+
+TEST(WinogradConvolution, IsAboutAsAccurateAsTheDirectSum) {
+  const double direct = convolution_error(0);
+  EXPECT_GT(direct, 0);
+  EXPECT_LE(convolution_error(2), 4 * direct);
+  EXPECT_LE(convolution_error(4), 4 * direct);
 }
 
 TEST(DepthwiseConvolution, MatchesTheInterpreter) {

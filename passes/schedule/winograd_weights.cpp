@@ -1,0 +1,147 @@
+#include "passes/schedule/winograd_weights.h"
+
+#include <algorithm>
+#include <array>
+
+#include "passes/schedule/constant_walk.h"
+#include "passes/schedule/pack.h"
+#include "passes/schedule/winograd_transform.h"
+
+namespace dlc::passes {
+
+using ir::ContractionAxis;
+using ir::Dim;
+using ir::Expr;
+
+namespace {
+
+constexpr int kMaxSize = 6;
+constexpr int kColumns = static_cast<int>(kPanelColumns);
+
+// Windows of the same taps for the columns of one panel.
+using Taps = std::array<std::array<std::array<double, kColumns>, 3>, 3>;
+
+class WeightTransform {
+ public:
+  WeightTransform(const float* from, const ConstantWalk& walk, const WinogradForm& form, int m, float* to)
+      : from_(from), walk_(walk), form_(form), size_(m + 2), to_(to) {
+    const WinogradTransform transform = winograd_transform(m);
+    for (size_t tap = 0; tap < 3; ++tap) {
+      std::array<double, 3> unit = {0, 0, 0};
+      unit[tap] = 1;
+      const std::vector<double> column = transform.weights(unit);
+      for (size_t i = 0; i < column.size(); ++i) matrix_[i][tap] = column[i];
+    }
+    for (const ContractionAxis& axis : form.windows) {
+      extents_.push_back(axis.extent.value());
+      steps_.push_back(walk.step.at(axis.var));
+    }
+    extents_.push_back(form.k.extent.value());
+    steps_.push_back(walk.step.at(form.k.var));
+    plane_ = kColumns;
+    for (int64_t extent : extents_) plane_ *= extent;
+  }
+
+  void run() {
+    const int64_t n = form_.n.extent.value();
+    for (int64_t first = 0; first < n; first += kColumns) {
+      count_ = static_cast<int>(std::min<int64_t>(kColumns, n - first));
+      walk(0, walk_.start + first * walk_.step.at(form_.n.var));
+      to_ += (size_ * size_ - 1) * plane_;
+    }
+  }
+
+ private:
+  void walk(size_t axis, int64_t at) {
+    if (axis == extents_.size()) {
+      transform(at);
+      to_ += kColumns;
+      return;
+    }
+    for (int64_t i = 0; i < extents_[axis]; ++i) walk(axis + 1, at + i * steps_[axis]);
+  }
+
+  void transform(int64_t at) {
+    const int64_t row_step = walk_.step.at(form_.row.tap.var);
+    const int64_t column_step = walk_.step.at(form_.column.tap.var);
+    const int64_t n_step = walk_.step.at(form_.n.var);
+    Taps g = {};
+    for (int r = 0; r < 3; ++r) {
+      for (int c = 0; c < 3; ++c) {
+        const float* source = from_ + at + r * row_step + c * column_step;
+        for (int j = 0; j < count_; ++j) g[r][c][j] = static_cast<double>(source[j * n_step]);
+      }
+    }
+    std::array<std::array<std::array<double, kColumns>, 3>, kMaxSize> half;
+    for (int i = 0; i < size_; ++i) {
+      for (int c = 0; c < 3; ++c) {
+        for (int j = 0; j < kColumns; ++j) {
+          half[i][c][j] =
+              matrix_[i][0] * g[0][c][j] + matrix_[i][1] * g[1][c][j] + matrix_[i][2] * g[2][c][j];
+        }
+      }
+    }
+    for (int i = 0; i < size_; ++i) {
+      for (int k = 0; k < size_; ++k) {
+        float* out = to_ + (i * size_ + k) * plane_;
+        for (int j = 0; j < kColumns; ++j) {
+          out[j] = static_cast<float>(matrix_[k][0] * half[i][0][j] + matrix_[k][1] * half[i][1][j] +
+                                      matrix_[k][2] * half[i][2][j]);
+        }
+      }
+    }
+  }
+
+  const float* from_;
+  const ConstantWalk& walk_;
+  const WinogradForm& form_;
+  const int size_;
+  float* to_;  // the next 16 columns of the first element
+  std::array<std::array<double, 3>, kMaxSize> matrix_ = {};
+  std::vector<int64_t> extents_;  // of the windows and of k
+  std::vector<int64_t> steps_;
+  int64_t plane_ = 0;  // floats of one element of the transformed tile, for one panel
+  int count_ = 0;      // columns of the panel at hand that exist
+};
+
+}  // namespace
+
+bool has_constant_weights(const ir::Program& program, const ir::Contraction& contraction) {
+  return constant_walk(program, contraction).has_value();
+}
+
+int64_t winograd_weight_bytes(const WinogradForm& form, int64_t m) {
+  int64_t floats = (form.n.extent.value() + kColumns - 1) / kColumns * kColumns * form.k.extent.value();
+  for (const ContractionAxis& axis : form.windows) floats *= axis.extent.value();
+  return floats * (m + 2) * (m + 2) * 4;
+}
+
+void schedule_winograd(ir::Program& program, ir::Contraction& c, const WinogradForm& form, int m) {
+  const ConstantWalk walk = constant_walk(program, c).value();
+  const ir::Buffer& source = program.buffer(ir::root_of(program, c.b.buffer));
+  ir::Buffer buffer;
+  buffer.name = program.buffer(c.b.buffer).name + ".winograd";
+  buffer.kind = ir::BufferKind::kConstant;
+  buffer.dtype = DType::kFloat;
+  buffer.shape = {ir::ceil_div(form.n.extent, Dim(kColumns)), (m + 2) * (m + 2)};
+  const Expr n = ir::var(form.n.var);
+  std::vector<Expr> index = {ir::binary(ir::ExprOp::kFloorDiv, n, ir::integer(kColumns)), ir::integer(0)};
+  for (const ContractionAxis& axis : form.windows) {
+    buffer.shape.push_back(axis.extent);
+    index.push_back(ir::var(axis.var));
+  }
+  buffer.shape.push_back(form.k.extent);
+  index.push_back(ir::var(form.k.var));
+  buffer.shape.push_back(kColumns);
+  index.push_back(ir::binary(ir::ExprOp::kMod, n, ir::integer(kColumns)));
+  buffer.constant = Tensor(DType::kFloat, ir::static_shape(buffer.shape));
+  WeightTransform(source.constant.as<float>(), walk, form, m, buffer.constant.mutable_as<float>()).run();
+  c.b.buffer = program.add_buffer(std::move(buffer));
+  c.b.index = std::move(index);
+  c.schedule.algorithm = ir::Algorithm::kWinograd;
+  c.schedule.panel = kColumns;
+  c.schedule.b_packed = true;
+  c.schedule.winograd_tile = m;
+}
+
+}  // namespace dlc::passes
