@@ -86,13 +86,8 @@ bool is_row_major(const Axes& order) { return std::is_sorted(order.begin(), orde
 
 // The axis of a buffer that the variable alone moves by single steps.
 std::optional<int> axis_of(const std::vector<Expr>& index, VarId v) {
-  std::optional<int> found;
-  for (size_t i = 0; i < index.size(); ++i) {
-    if (!ir::uses_var(index[i], v)) continue;
-    if (found) return std::nullopt;
-    found = static_cast<int>(i);
-  }
-  return found;
+  const std::vector<size_t> uses = uses_of(index, v);
+  return uses.size() == 1 ? std::optional(static_cast<int>(uses[0])) : std::nullopt;
 }
 
 class LayoutSolver {
@@ -122,7 +117,7 @@ class LayoutSolver {
     }
     while (spread()) {
     }
-    copy_where_needed(program_.main);
+    ir::for_each_region(program_.main, [this](ir::Region& region) { copy_where_needed(region); });
   }
 
  private:
@@ -268,11 +263,6 @@ class LayoutSolver {
     return axes && assign(to.buffer, *axes);
   }
 
-  bool contiguous(BufferId id, const std::vector<Expr>& index, VarId v) {
-    std::optional<ir::Dim> stride = stride_along(program_, Access{id, &index, false, {}}, v);
-    return stride && *stride == ir::Dim(1);
-  }
-
   // A temporary with the shape of `id`, with one axis innermost.
   BufferId reordered(BufferId id, int innermost) {
     Buffer copy;
@@ -322,17 +312,9 @@ class LayoutSolver {
 
   void copy_where_needed(ir::Region& region) {
     for (size_t i = 0; i < region.steps.size(); ++i) {
-      auto& node = region.steps[i].node;
-      if (auto* branch = std::get_if<ir::IfStep>(&node)) {
-        copy_where_needed(branch->then_region);
-        copy_where_needed(branch->else_region);
-      } else if (auto* repeat = std::get_if<ir::RepeatStep>(&node)) {
-        copy_where_needed(repeat->body);
-      } else if (auto* loop = std::get_if<ir::WhileStep>(&node)) {
-        copy_where_needed(loop->body);
-      } else if (auto* step = std::get_if<ir::KernelStep>(&node)) {
-        if (std::holds_alternative<Contraction>(step->kernel.body)) i += copy_around(region, i);
-      }
+      auto* step = std::get_if<ir::KernelStep>(&region.steps[i].node);
+      if (step != nullptr && std::holds_alternative<Contraction>(step->kernel.body))
+        i += copy_around(region, i);
     }
   }
 
@@ -342,14 +324,14 @@ class LayoutSolver {
     Contraction& c = std::get<Contraction>(kernel.body);
     if (!is_convolution(c) || !has_window(c)) return 0;
     std::vector<ir::Step> before, after;
-    if (std::optional<VarId> k = summed_axis(c); k && !contiguous(c.a.buffer, c.a.index, *k)) {
+    if (std::optional<VarId> k = summed_axis(c); k && !is_contiguous(program_, c.a.buffer, c.a.index, *k)) {
       if (std::optional<int> axis = axis_of(c.a.index, *k)) {
         const BufferId copy = reordered(c.a.buffer, *axis);
         before.push_back(copy_kernel(c.a.buffer, copy, kernel.origin));
         c.a.buffer = copy;
       }
     }
-    if (std::optional<VarId> n = n_axis(c); n && !contiguous(c.out, c.out_index, *n)) {
+    if (std::optional<VarId> n = n_axis(c); n && !is_contiguous(program_, c.out, c.out_index, *n)) {
       if (std::optional<int> axis = axis_of(c.out_index, *n)) {
         const BufferId copy = reordered(c.out, *axis);
         after.push_back(writes_all(c) ? copy_kernel(copy, c.out, kernel.origin)

@@ -114,13 +114,6 @@ void schedule_region(ir::Program& program, ir::Region& region, const Options& op
       } else if (auto* nest = std::get_if<ir::LoopNest>(&step->kernel.body)) {
         schedule_loop_nest(program, *nest, program);
       }
-    } else if (auto* branch = std::get_if<ir::IfStep>(&node)) {
-      schedule_region(program, branch->then_region, options);
-      schedule_region(program, branch->else_region, options);
-    } else if (auto* repeat = std::get_if<ir::RepeatStep>(&node)) {
-      schedule_region(program, repeat->body, options);
-    } else if (auto* loop = std::get_if<ir::WhileStep>(&node)) {
-      schedule_region(program, loop->body, options);
     }
   }
 }
@@ -129,7 +122,7 @@ void schedule_region(ir::Program& program, ir::Region& region, const Options& op
 
 void choose_schedules(ir::Program& program, const Options& options) {
   if (!options.reference && !options.exact) choose_winograd(program, options.weight_growth);
-  schedule_region(program, program.main, options);
+  ir::for_each_region(program.main, [&](ir::Region& region) { schedule_region(program, region, options); });
 }
 
 }  // namespace dlc::passes

@@ -54,7 +54,7 @@ class Unpacker {
       types_[id] = buffer.dtype;
       buffer.dtype = byte_type(buffer.dtype);
     }
-    rewrite(program_.main);
+    ir::for_each_region(program_.main, [this](ir::Region& region) { rewrite(region); });
     for (const auto& [output, bytes] : outputs_) pack(bytes, output);
   }
 
@@ -141,25 +141,17 @@ class Unpacker {
 
   void rewrite(ir::Region& region) {
     for (size_t i = 0; i < region.steps.size(); ++i) {
-      auto& node = region.steps[i].node;
-      if (auto* branch = std::get_if<ir::IfStep>(&node)) {
-        rewrite(branch->then_region);
-        rewrite(branch->else_region);
-      } else if (auto* repeat = std::get_if<ir::RepeatStep>(&node)) {
-        rewrite(repeat->body);
-      } else if (auto* loop = std::get_if<ir::WhileStep>(&node)) {
-        rewrite(loop->body);
-      } else if (auto* step = std::get_if<ir::KernelStep>(&node)) {
-        auto* call = std::get_if<ir::Call>(&step->kernel.body);
-        if (call == nullptr) {
-          rewrite(step->kernel);
-          continue;
-        }
-        std::vector<ir::Step> before = prepare(*call);
-        region.steps.insert(region.steps.begin() + static_cast<std::ptrdiff_t>(i), before.begin(),
-                            before.end());
-        i += before.size();
+      auto* step = std::get_if<ir::KernelStep>(&region.steps[i].node);
+      if (step == nullptr) continue;
+      auto* call = std::get_if<ir::Call>(&step->kernel.body);
+      if (call == nullptr) {
+        rewrite(step->kernel);
+        continue;
       }
+      std::vector<ir::Step> before = prepare(*call);
+      region.steps.insert(region.steps.begin() + static_cast<std::ptrdiff_t>(i), before.begin(),
+                          before.end());
+      i += before.size();
     }
   }
 

@@ -132,14 +132,6 @@ class Expander {
 void expand_region(Region& region, Program& program) {
   std::vector<Step> steps;
   for (Step& step : region.steps) {
-    if (auto* branch = std::get_if<IfStep>(&step.node)) {
-      expand_region(branch->then_region, program);
-      expand_region(branch->else_region, program);
-    } else if (auto* repeat = std::get_if<RepeatStep>(&step.node)) {
-      expand_region(repeat->body, program);
-    } else if (auto* loop = std::get_if<WhileStep>(&step.node)) {
-      expand_region(loop->body, program);
-    }
     const auto* kernel = std::get_if<KernelStep>(&step.node);
     if (kernel != nullptr && std::holds_alternative<Attention>(kernel->kernel.body)) {
       for (Kernel& part : expand_attention(kernel->kernel, program)) {
@@ -176,6 +168,8 @@ std::vector<Kernel> expand_attention(const Kernel& kernel, Program& program) {
           {.name = kernel.name, .origin = kernel.origin, .body = expander.result()}};
 }
 
-void expand_attentions(Program& program) { expand_region(program.main, program); }
+void expand_attentions(Program& program) {
+  for_each_region(program.main, [&](Region& region) { expand_region(region, program); });
+}
 
 }  // namespace dlc::ir

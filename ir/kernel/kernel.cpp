@@ -122,6 +122,19 @@ std::vector<LoopAxis> axes_of(const Attention& attention) {
 
 void for_each_step(Region& region, const std::function<void(Step&)>& f) { walk_steps(region, f); }
 void for_each_step(const Region& region, const std::function<void(const Step&)>& f) { walk_steps(region, f); }
+void for_each_region(Region& region, const std::function<void(Region&)>& f) {
+  for (Step& step : region.steps) {
+    if (auto* branch = std::get_if<IfStep>(&step.node)) {
+      for_each_region(branch->then_region, f);
+      for_each_region(branch->else_region, f);
+    } else if (auto* repeat = std::get_if<RepeatStep>(&step.node)) {
+      for_each_region(repeat->body, f);
+    } else if (auto* loop = std::get_if<WhileStep>(&step.node)) {
+      for_each_region(loop->body, f);
+    }
+  }
+  f(region);
+}
 void for_each_stmt(Block& block, const std::function<void(Stmt&)>& f) { walk_stmts(block, f); }
 void for_each_stmt(const Block& block, const std::function<void(const Stmt&)>& f) { walk_stmts(block, f); }
 

@@ -341,6 +341,8 @@ bool is_dense(const Program& program, BufferId id);
 // Pre-order walk over all steps of a region, nested ones included.
 void for_each_step(Region& region, const std::function<void(Step&)>& f);
 void for_each_step(const Region& region, const std::function<void(const Step&)>& f);
+// Every region: the ones nested in a step come before the one that holds it. f may change the region's steps.
+void for_each_region(Region& region, const std::function<void(Region&)>& f);
 // Every expression of a kernel (indices, values, bounds, epilogues), replaced by f's result if not empty.
 void rewrite_exprs(Kernel& kernel, const std::function<Expr(const Expr&)>& f);
 void visit_exprs(const Kernel& kernel, const std::function<void(const Expr&)>& f);

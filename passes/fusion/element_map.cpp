@@ -134,6 +134,16 @@ std::vector<Expr> loads_of(const Expr& value) {
   return loads;
 }
 
+Expr sole_load(const ir::Program& program, const Expr& value, ir::BufferId root) {
+  Expr found;
+  for (const Expr& load : loads_of(value)) {
+    if (ir::root_of(program, load->buffer) != root) continue;
+    if (found && !ir::same(found, load)) return {};
+    found = load;
+  }
+  return found;
+}
+
 bool covers(const ir::Program& program, const ElementMap& map, const Expr& load) {
   const ir::Shape& shape = program.buffer(load->buffer).shape;
   const ir::Shape& domain = program.buffer(map.out).shape;

@@ -26,6 +26,9 @@ std::optional<ElementMap> element_map(const ir::Program& program, const ir::Kern
 // The loads of a value, each node once.
 std::vector<ir::Expr> loads_of(const ir::Expr& value);
 
+// The one load of a value from views of `root`; empty if there is none, or several that differ.
+ir::Expr sole_load(const ir::Program& program, const ir::Expr& value, ir::BufferId root);
+
 // Whether the map reads every element of `load`'s buffer exactly once: the index is made of the map's
 // variables, each once, and their extents are those of the buffer.
 bool covers(const ir::Program& program, const ElementMap& map, const ir::Expr& load);

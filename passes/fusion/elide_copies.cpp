@@ -63,7 +63,7 @@ class CopyElider {
     if (writers.empty()) return false;
     for (size_t writer : writers) {
       const KernelUses::Entry& entry = uses_.entry(writer);
-      if (writer >= copy || entry.place.region != uses_.entry(copy).place.region) return false;
+      if (writer >= copy || entry.region != uses_.entry(copy).region) return false;
       if (std::find(entry.reads.begin(), entry.reads.end(), to) != entry.reads.end()) return false;
     }
     if (used_by_call(from)) return false;
@@ -131,10 +131,9 @@ class CopyElider {
     const size_t before = program_.buffers.size();
     BufferId at = permuted(map, source);
     for (BufferId id = source->buffer; id != from; id = program_.buffer(id).view->base) at = inverted(id, at);
-    // `at` has the shape of `from` now; the last view of the chain is `from` itself.
-    const ir::Buffer last = program_.buffer(at);
+    // `at` has the shape of `from` now: `from` takes its place.
     const ir::Buffer old = program_.buffer(from);
-    program_.buffer(from).view = at == map.out ? identity(map.out) : *last.view;
+    program_.buffer(from).view = program_.buffer(at).view;
     program_.buffer(from).order.clear();
     const bool fits = std::all_of(views_[from].begin(), views_[from].end(),
                                   [&](BufferId view) { return ir::strides_of(program_, view).has_value(); });
@@ -147,12 +146,6 @@ class CopyElider {
     std::vector<BufferId>& all = views_[ir::root_of(program_, from)];
     all.insert(all.end(), moved.begin(), moved.end());
     return true;
-  }
-
-  ir::View identity(BufferId base) const {
-    ir::View view{base, ir::ViewKind::kPermute};
-    for (size_t i = 0; i < program_.buffer(base).shape.size(); ++i) view.perm.push_back(static_cast<int>(i));
-    return view;
   }
 
   BufferId add_view(ir::Shape shape, ir::View view) {

@@ -130,37 +130,22 @@ size_t full_loads(const ir::Program& program, const ElementMap& map) {
   return count;
 }
 
-// Whether the reader loads every element of the root once.
-bool reads_once(const ir::Program& program, const ir::Kernel& reader, BufferId root) {
-  const std::optional<ElementMap> map = element_map(program, reader);
-  Expr found;
-  auto note = [&](const Expr& load) {
-    if (ir::root_of(program, load->buffer) != root) return true;
-    if (found && !ir::same(found, load)) return false;
-    found = load;
-    return true;
-  };
-  if (map) {
-    for (const Expr& load : loads_of(map->value)) {
-      if (!note(load)) return false;
-    }
-    return found && covers(program, *map, found);
-  }
-  const auto* c = std::get_if<ir::Contraction>(&reader.body);
-  if (c == nullptr || !c->epilogue) return false;
-  for (const Expr& load : loads_of(c->epilogue)) {
-    if (!note(load)) return false;
-  }
-  const bool as_operand =
-      ir::root_of(program, c->a.buffer) == root || ir::root_of(program, c->b.buffer) == root;
-  return found && !as_operand &&
-         ir::product(program.buffer(found->buffer).shape) == ir::product(program.buffer(c->out).shape);
-}
-
 bool is_operand(const ir::Program& program, const ir::Kernel& reader, BufferId root) {
   const auto* c = std::get_if<ir::Contraction>(&reader.body);
   return c != nullptr &&
          (ir::root_of(program, c->a.buffer) == root || ir::root_of(program, c->b.buffer) == root);
+}
+
+// Whether the reader loads every element of the root once.
+bool reads_once(const ir::Program& program, const ir::Kernel& reader, BufferId root) {
+  if (const std::optional<ElementMap> map = element_map(program, reader)) {
+    const Expr load = sole_load(program, map->value, root);
+    return load && covers(program, *map, load);
+  }
+  const auto* c = std::get_if<ir::Contraction>(&reader.body);
+  if (c == nullptr || !c->epilogue || is_operand(program, reader, root)) return false;
+  const Expr load = sole_load(program, c->epilogue, root);
+  return load && ir::product(program.buffer(load->buffer).shape) == ir::product(program.buffer(c->out).shape);
 }
 
 bool pays(const ir::Program& program, const KernelUses& uses, const ElementMap& map, BufferId root) {
@@ -186,7 +171,7 @@ bool inline_map(ir::Program& program, KernelUses& uses, size_t producer) {
   std::vector<std::pair<size_t, ir::Kernel>> merged;
   for (size_t reader : readers) {
     const KernelUses::Entry& to = uses.entry(reader);
-    if (reader <= producer || to.place.region != from.place.region) return false;
+    if (reader <= producer || to.region != from.region) return false;
     if (std::holds_alternative<ir::Call>(to.kernel->body)) return false;
     if (uses.written_between(producer, reader + 1, from.reads)) return false;
     std::optional<ir::Kernel> kernel = Inliner(program, *map).run(*to.kernel);

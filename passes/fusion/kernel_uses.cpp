@@ -37,10 +37,10 @@ KernelUses::KernelUses(ir::Program& program) : program_(program) {
 
 void KernelUses::collect(ir::Region& region) {
   const int number = regions_++;
-  for (size_t i = 0; i < region.steps.size(); ++i) {
-    auto& node = region.steps[i].node;
-    if (auto* step = std::get_if<ir::KernelStep>(&node)) {
-      entries_.push_back({&step->kernel, {number, i}});
+  for (ir::Step& step : region.steps) {
+    auto& node = step.node;
+    if (auto* kernel = std::get_if<ir::KernelStep>(&node)) {
+      entries_.push_back({&kernel->kernel, number});
     } else if (auto* bind = std::get_if<ir::BindStep>(&node)) {
       pinned_.insert(ir::root_of(program_, bind->buffer));
     } else if (auto* branch = std::get_if<ir::IfStep>(&node)) {
@@ -60,7 +60,7 @@ const std::set<size_t>& KernelUses::readers(BufferId root) const { return find_o
 const std::set<size_t>& KernelUses::writers(BufferId root) const { return find_or_empty(writers_, root); }
 
 bool KernelUses::is_private(BufferId root) const {
-  return program_.buffer(root).kind == ir::BufferKind::kTemp && !is_pinned(root);
+  return program_.buffer(root).kind == ir::BufferKind::kTemp && !pinned_.contains(root);
 }
 
 bool KernelUses::written_between(size_t first, size_t last, const std::vector<BufferId>& roots) const {
@@ -103,28 +103,17 @@ void KernelUses::sweep() {
   for (const Entry& entry : entries_) {
     if (entry.dead) dead.insert(entry.kernel);
   }
-  if (!dead.empty()) sweep(program_.main, dead);
-}
-
-void KernelUses::sweep(ir::Region& region, const std::set<const ir::Kernel*>& dead) {
-  for (ir::Step& step : region.steps) {
-    if (auto* branch = std::get_if<ir::IfStep>(&step.node)) {
-      sweep(branch->then_region, dead);
-      sweep(branch->else_region, dead);
-    } else if (auto* repeat = std::get_if<ir::RepeatStep>(&step.node)) {
-      sweep(repeat->body, dead);
-    } else if (auto* loop = std::get_if<ir::WhileStep>(&step.node)) {
-      sweep(loop->body, dead);
+  if (dead.empty()) return;
+  ir::for_each_region(program_.main, [&](ir::Region& region) {
+    // Found before anything moves: the set holds addresses.
+    std::vector<ir::Step> kept;
+    kept.reserve(region.steps.size());
+    for (ir::Step& step : region.steps) {
+      const auto* kernel = std::get_if<ir::KernelStep>(&step.node);
+      if (kernel == nullptr || !dead.contains(&kernel->kernel)) kept.push_back(std::move(step));
     }
-  }
-  // Found before anything moves: the set holds addresses.
-  std::vector<ir::Step> kept;
-  kept.reserve(region.steps.size());
-  for (ir::Step& step : region.steps) {
-    const auto* kernel = std::get_if<ir::KernelStep>(&step.node);
-    if (kernel == nullptr || !dead.contains(&kernel->kernel)) kept.push_back(std::move(step));
-  }
-  region.steps = std::move(kept);
+    region.steps = std::move(kept);
+  });
 }
 
 }  // namespace dlc::passes

@@ -9,12 +9,6 @@
 
 namespace dlc::passes {
 
-// Where a kernel stands: its region and its position there. Regions are numbered in pre-order.
-struct Standing {
-  int region = 0;
-  size_t position = 0;
-};
-
 // An index of the kernels of a program that stays valid while bodies of kernels change and kernels die, as
 // long as no step moves: a dead kernel keeps its step until sweep().
 class KernelUses {
@@ -23,7 +17,7 @@ class KernelUses {
 
   struct Entry {
     ir::Kernel* kernel;
-    Standing place;
+    int region;  // numbered in pre-order
     bool dead = false;
     std::vector<ir::BufferId> reads = {};  // roots
     std::vector<ir::BufferId> writes = {};
@@ -35,12 +29,10 @@ class KernelUses {
 
   const std::set<size_t>& readers(ir::BufferId root) const;  // numbers of entries
   const std::set<size_t>& writers(ir::BufferId root) const;
-  // Read by a step that is no kernel.
-  bool is_pinned(ir::BufferId root) const { return pinned_.contains(root); }
   // A temporary that only kernels use.
   bool is_private(ir::BufferId root) const;
 
-  // Whether any kernel between two entries of one region (both excluded) writes, or reads, one of the roots.
+  // Whether any kernel between two entries (both excluded) writes, or reads, one of the roots.
   bool written_between(size_t first, size_t last, const std::vector<ir::BufferId>& roots) const;
   bool read_between(size_t first, size_t last, ir::BufferId root) const;
 
@@ -53,13 +45,12 @@ class KernelUses {
  private:
   void collect(ir::Region& region);
   void forget(size_t number);
-  static void sweep(ir::Region& region, const std::set<const ir::Kernel*>& dead);
 
   ir::Program& program_;
   std::vector<Entry> entries_;
   std::map<ir::BufferId, std::set<size_t>> readers_;
   std::map<ir::BufferId, std::set<size_t>> writers_;
-  std::set<ir::BufferId> pinned_;
+  std::set<ir::BufferId> pinned_;  // read by steps that are no kernels
   int regions_ = 0;
 };
 

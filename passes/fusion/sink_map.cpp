@@ -98,11 +98,7 @@ class Sink {
  private:
   // All loads of the producer's buffer are one and cover it.
   bool find_load() {
-    for (const Expr& load : loads_of(map_.value)) {
-      if (ir::root_of(program_, load->buffer) != root_) continue;
-      if (load_ && !ir::same(load, load_)) return false;
-      load_ = load;
-    }
+    load_ = sole_load(program_, map_.value, root_);
     return load_ && covers(program_, map_, load_);
   }
 
@@ -224,7 +220,7 @@ bool sink_map(ir::Program& program, KernelUses& uses, size_t producer) {
     return false;
   const size_t reader = *uses.readers(root).begin();
   const KernelUses::Entry& to = uses.entry(reader);
-  if (reader <= producer || to.place.region != from.place.region) return false;
+  if (reader <= producer || to.region != from.region) return false;
   if (uses.written_between(producer, reader + 1, from.reads)) return false;
   const std::optional<ElementMap> map = element_map(program, *to.kernel);
   if (!map) return false;

@@ -94,6 +94,19 @@ std::optional<Dim> stride_along(const ir::Program& program, const Access& access
   return total;
 }
 
+bool is_contiguous(const ir::Program& program, ir::BufferId buffer, const std::vector<Expr>& index, VarId v) {
+  std::optional<Dim> stride = stride_along(program, Access{buffer, &index, false, {}}, v);
+  return stride && *stride == Dim(1);
+}
+
+std::vector<size_t> uses_of(const std::vector<Expr>& index, VarId v) {
+  std::vector<size_t> uses;
+  for (size_t i = 0; i < index.size(); ++i) {
+    if (ir::uses_var(index[i], v)) uses.push_back(i);
+  }
+  return uses;
+}
+
 bool only_addresses(const Block& block, VarId v) {
   bool ok = true;
   std::vector<VarId> loops;

@@ -23,6 +23,13 @@ std::vector<Access> accesses(const ir::Block& block);
 // everywhere.
 std::optional<ir::Dim> stride_along(const ir::Program& program, const Access& access, ir::VarId v);
 
+// Whether v + 1 lies directly behind v.
+bool is_contiguous(const ir::Program& program, ir::BufferId buffer, const std::vector<ir::Expr>& index,
+                   ir::VarId v);
+
+// The positions in an index that a variable moves.
+std::vector<size_t> uses_of(const std::vector<ir::Expr>& index, ir::VarId v);
+
 // Whether v is used only inside indices of loads and stores, affinely.
 bool only_addresses(const ir::Block& block, ir::VarId v);
 

@@ -18,27 +18,6 @@ namespace {
 
 constexpr int64_t kMaxTaps = 16;  // of the innermost window, which is unrolled
 
-bool is_contiguous(const ir::Program& program, ir::BufferId buffer, const std::vector<Expr>& index,
-                   ir::VarId v) {
-  std::optional<Dim> stride = stride_along(program, Access{buffer, &index, false, {}}, v);
-  return stride && *stride == Dim(1);
-}
-
-// The number of expressions that use a variable, and the last one that does.
-struct Use {
-  int count = 0;
-  size_t last = 0;
-};
-Use use_of(const std::vector<Expr>& index, ir::VarId v) {
-  Use use;
-  for (size_t i = 0; i < index.size(); ++i) {
-    if (!ir::uses_var(index[i], v)) continue;
-    ++use.count;
-    use.last = i;
-  }
-  return use;
-}
-
 std::optional<int64_t> constant_step(const Expr& e, ir::VarId v) {
   std::optional<ir::Affine> affine = ir::affine_in(e, v);
   if (!affine || affine->coefficient->op != ExprOp::kInt || affine->coefficient->integer <= 0)
@@ -49,10 +28,10 @@ std::optional<int64_t> constant_step(const Expr& e, ir::VarId v) {
 // Fills column, tap and how they move along one axis of A, if that axis is walked by these two alone.
 bool pair_column_and_tap(const ir::Contraction& c, const ContractionAxis& column, const ContractionAxis& tap,
                          DepthwiseForm& form) {
-  const Use use = use_of(c.a.index, tap.var);
-  if (use.count != 1 || !tap.extent.is_constant() || tap.extent.value() > kMaxTaps) return false;
-  const Expr& position = c.a.index[use.last];
-  if (!ir::uses_var(position, column.var) || use_of(c.a.index, column.var).count != 1) return false;
+  const std::vector<size_t> uses = uses_of(c.a.index, tap.var);
+  if (uses.size() != 1 || !tap.extent.is_constant() || tap.extent.value() > kMaxTaps) return false;
+  const Expr& position = c.a.index[uses[0]];
+  if (uses_of(c.a.index, column.var) != uses) return false;
   std::optional<int64_t> stride = constant_step(position, column.var);
   std::optional<int64_t> dilation = constant_step(position, tap.var);
   if (!stride || !dilation) return false;
@@ -61,7 +40,7 @@ bool pair_column_and_tap(const ir::Contraction& c, const ContractionAxis& column
   if (offset->op != ExprOp::kInt) return false;
   form.column = column;
   form.tap = tap;
-  form.column_axis = use.last;
+  form.column_axis = uses[0];
   form.stride = *stride;
   form.dilation = *dilation;
   form.offset = offset->integer;
@@ -82,7 +61,7 @@ bool find_column_and_tap(const ir::Contraction& c, DepthwiseForm& form) {
 }
 
 std::vector<int> channel_innermost(const std::vector<Expr>& index, ir::VarId channel) {
-  const size_t axis = use_of(index, channel).last;
+  const size_t axis = uses_of(index, channel).back();
   std::vector<int> order;
   for (size_t i = 0; i < index.size(); ++i) {
     if (i != axis) order.push_back(static_cast<int>(i));
@@ -102,7 +81,8 @@ std::optional<DepthwiseForm> depthwise_form(const ir::Program& program, const ir
       if (axis.extent != Dim(1)) return std::nullopt;
     } else if (is_summed(axis)) {
       form.windows.push_back(axis);
-    } else if (axis.role == AxisRole::kBatch && channels.empty() && use_of(c.b.index, axis.var).count == 1 &&
+    } else if (axis.role == AxisRole::kBatch && channels.empty() &&
+               uses_of(c.b.index, axis.var).size() == 1 &&
                is_contiguous(program, c.a.buffer, c.a.index, axis.var) &&
                is_contiguous(program, c.out, c.out_index, axis.var)) {
       channels.push_back(axis);

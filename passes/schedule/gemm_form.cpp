@@ -19,8 +19,6 @@ std::optional<Dim> stride(const ir::Program& program, ir::BufferId buffer, const
   return stride_along(program, Access{buffer, &index, false, {}}, v);
 }
 
-bool is_unit(const std::optional<Dim>& stride) { return stride && *stride == Dim(1); }
-
 // Used only inside the indices of loads.
 bool epilogue_only_addresses(const Expr& epilogue, VarId v) {
   if (!epilogue) return true;
@@ -100,7 +98,7 @@ std::optional<GemmForm> gemm_form(const ir::Program& program, const ir::Contract
   if (n.empty() || k.empty()) return std::nullopt;
   auto pick = [&](std::vector<ContractionAxis>& from, ir::BufferId buffer, const std::vector<Expr>& index) {
     auto best = std::find_if(from.begin(), from.end(), [&](const ContractionAxis& axis) {
-      return is_unit(stride(program, buffer, index, axis.var));
+      return is_contiguous(program, buffer, index, axis.var);
     });
     if (best == from.end()) best = from.end() - 1;
     ContractionAxis chosen = *best;

@@ -15,20 +15,6 @@ using ir::ExprOp;
 
 namespace {
 
-bool is_contiguous(const ir::Program& program, ir::BufferId buffer, const std::vector<Expr>& index,
-                   ir::VarId v) {
-  std::optional<Dim> stride = stride_along(program, Access{buffer, &index, false, {}}, v);
-  return stride && *stride == Dim(1);
-}
-
-std::vector<size_t> uses_of(const std::vector<Expr>& index, ir::VarId v) {
-  std::vector<size_t> uses;
-  for (size_t i = 0; i < index.size(); ++i) {
-    if (ir::uses_var(index[i], v)) uses.push_back(i);
-  }
-  return uses;
-}
-
 bool is_unit_step(const Expr& e, ir::VarId v) {
   std::optional<ir::Affine> affine = ir::affine_in(e, v);
   return affine && affine->coefficient->op == ExprOp::kInt && affine->coefficient->integer == 1;
