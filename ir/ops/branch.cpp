@@ -118,9 +118,11 @@ void lower_assert(LowerContext& context) {
   int64_t expected = node.attribute<int64_t>("expected");
   Dim found = node.graph().fresh_symbol("condition");
   context.program().symbols[found.symbol_name()] = {};
-  Index first(context.input_shape(0).size(), integer(0));
-  context.step({BindStep{found.symbol_name(), context.input(0), std::move(first), expected, expected,
-                         node.attribute<std::string>("message")}});
+  const Index first(context.input_shape(0).size(), integer(0));
+  const BufferId number = context.temp(DType::kInt64, {}, "condition");
+  context.map(number, [&](const Index&) { return cast(context.at_input(0, first), DType::kInt64); });
+  context.step({BindStep{
+      found.symbol_name(), number, {}, expected, expected, node.attribute<std::string>("message")}});
   for (size_t i = 0; i < node.outputs().size(); ++i) {
     if (context.has_output(i)) context.alias_output(i, context.input(i + 1));
   }
