@@ -105,10 +105,6 @@ void AttentionPart::store(llvm::Value* value, llvm::Value* at) {
   builder_.CreateAlignedStore(value, at, alignment(a_.accumulator_type));
 }
 
-llvm::Value* AttentionPart::smaller(llvm::Value* a, llvm::Value* b) {
-  return builder_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, a, b);
-}
-
 llvm::Value* AttentionPart::splat(llvm::Value* scalar) {
   return builder_.CreateVectorSplat(static_cast<unsigned>(plan_.lanes), scalar);
 }

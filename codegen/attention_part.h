@@ -59,7 +59,7 @@ class AttentionPart {
   llvm::Value* add(llvm::Value* a, llvm::Value* b) { return builder_.CreateAdd(a, b); }
   llvm::Value* add(llvm::Value* a, int64_t b) { return builder_.CreateAdd(a, index(b)); }
   llvm::Value* mul(llvm::Value* a, int64_t b) { return builder_.CreateMul(a, index(b)); }
-  llvm::Value* smaller(llvm::Value* a, llvm::Value* b);
+  llvm::Value* smaller(llvm::Value* a, llvm::Value* b) { return emitter_.smaller(a, b); }
   llvm::Value* splat(llvm::Value* scalar);
   llvm::Value* number_of(double value) { return llvm::ConstantFP::get(scalar_, value); }
 

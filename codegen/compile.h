@@ -16,7 +16,6 @@ struct CompileOptions {
   std::string name = "";          // of the model in its library; default: the graph's
   bool profile = false;           // calls dlc_kernel_begin/end around every kernel
   std::string weights_file = "";  // constants go to this file instead of the library
-  int compile_threads = 0;        // 0: as many as the process may use
 };
 
 // What compilation did, for the summary.

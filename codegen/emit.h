@@ -54,7 +54,8 @@ class KernelEmitter {
   llvm::Value* root_pointer(ir::BufferId root);
   // These root buffers lie in the worker's scratch memory, at byte offsets from `base`.
   void use_scratch(llvm::Value* base, const std::map<ir::BufferId, int64_t>& offsets);
-  llvm::Value* dim(const ir::Dim& value);  // i64
+  llvm::Value* dim(const ir::Dim& value);                // i64
+  llvm::Value* smaller(llvm::Value* a, llvm::Value* b);  // signed integers
   llvm::Value* index(int64_t value) { return builder.getInt64(static_cast<uint64_t>(value)); }
 
   // Scalar where the value does not depend on the lanes, else <lanes.width x T>.

@@ -52,16 +52,14 @@ class AttentionEmitter {
       const std::vector<llvm::Value*> at = unflatten(emitter_, task, {batch, chunks});
       batch_ = at[0];
       llvm::Value* begin = builder_.CreateMul(at[1], index(plan_.chunk_rows));
-      chunk_ = {begin, smaller(builder_.CreateAdd(begin, index(plan_.chunk_rows)), emitter_.dim(rows))};
+      chunk_ = {begin,
+                emitter_.smaller(builder_.CreateAdd(begin, index(plan_.chunk_rows)), emitter_.dim(rows))};
       chunk(rows);
     });
   }
 
  private:
   llvm::Value* index(int64_t value) { return emitter_.index(value); }
-  llvm::Value* smaller(llvm::Value* a, llvm::Value* b) {
-    return builder_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, a, b);
-  }
   llvm::Value* larger(llvm::Value* a, llvm::Value* b) {
     return builder_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, a, b);
   }
@@ -130,13 +128,13 @@ class AttentionEmitter {
         if (!bound) return;
         llvm::Value* old = builder_.CreateLoad(builder_.getInt64Ty(), slot);
         llvm::Value* value = emitter_.emit_scalar(bound);
-        builder_.CreateStore(is_first ? smaller(old, value) : larger(old, value), slot);
+        builder_.CreateStore(is_first ? emitter_.smaller(old, value) : larger(old, value), slot);
       };
       note(a_.first_key, first, true);
       note(a_.last_key, last, false);
     });
     keys.begin = larger(keys.begin, builder_.CreateLoad(builder_.getInt64Ty(), first));
-    keys.end = smaller(keys.end, builder_.CreateLoad(builder_.getInt64Ty(), last));
+    keys.end = emitter_.smaller(keys.end, builder_.CreateLoad(builder_.getInt64Ty(), last));
     return keys;
   }
 
@@ -153,7 +151,7 @@ class AttentionEmitter {
     const int64_t step = plan_.key_block;
     llvm::Value* first = builder_.CreateMul(builder_.CreateSDiv(keys.begin, index(step)), index(step));
     emit_for(builder_, first, keys.end, index(step), "block", [&](llvm::Value* begin) {
-      body({begin, smaller(builder_.CreateAdd(begin, index(step)), keys.end)});
+      body({begin, emitter_.smaller(builder_.CreateAdd(begin, index(step)), keys.end)});
     });
   }
 
@@ -180,7 +178,7 @@ class AttentionEmitter {
     Range keys = seen_keys(row, builder_.CreateAdd(row, index(rows)));
     llvm::Value* skipped = larger(builder_.CreateSub(keys.begin, block.begin), index(0));
     skipped = builder_.CreateAnd(skipped, index(-kPanel));
-    return {builder_.CreateAdd(block.begin, skipped), smaller(keys.end, block.end)};
+    return {builder_.CreateAdd(block.begin, skipped), emitter_.smaller(keys.end, block.end)};
   }
 
   void tile(llvm::Value* row, int rows, Range block) {

@@ -78,17 +78,13 @@ class DepthwiseEmitter {
                std::vector<llvm::Value*> at = unflatten(emitter_, task, extents);
                for (size_t i = 0; i < form_.outer.size(); ++i) emitter_.vars[form_.outer[i].var] = at[i];
                llvm::Value* begin = builder_.CreateMul(at.back(), emitter_.index(chunk));
-               llvm::Value* end = smaller(builder_.CreateAdd(begin, emitter_.index(chunk)),
-                                          emitter_.dim(form_.channel.extent));
+               llvm::Value* end = emitter_.smaller(builder_.CreateAdd(begin, emitter_.index(chunk)),
+                                                   emitter_.dim(form_.channel.extent));
                row(begin, end);
              });
   }
 
  private:
-  llvm::Value* smaller(llvm::Value* a, llvm::Value* b) {
-    return builder_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, a, b);
-  }
-
   // Channels of one task, a multiple of the vectors of a tile.
   int64_t channel_chunk() const {
     Dim rows = 1;

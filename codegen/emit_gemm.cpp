@@ -47,19 +47,15 @@ class GemmEmitter {
                std::vector<llvm::Value*> at = unflatten(emitter_, task, {batch, panel_blocks, row_blocks});
                llvm::Value* row = builder_.CreateMul(at[2], emitter_.index(plan_.block_rows));
                llvm::Value* panel = builder_.CreateMul(at[1], emitter_.index(plan_.block_panels));
-               llvm::Value* row_end =
-                   smaller(builder_.CreateAdd(row, emitter_.index(plan_.block_rows)), emitter_.dim(rows));
-               llvm::Value* panel_end = smaller(builder_.CreateAdd(panel, emitter_.index(plan_.block_panels)),
-                                                emitter_.dim(panels));
+               llvm::Value* row_end = emitter_.smaller(
+                   builder_.CreateAdd(row, emitter_.index(plan_.block_rows)), emitter_.dim(rows));
+               llvm::Value* panel_end = emitter_.smaller(
+                   builder_.CreateAdd(panel, emitter_.index(plan_.block_panels)), emitter_.dim(panels));
                block(at[0], row, row_end, panel, panel_end);
              });
   }
 
  private:
-  llvm::Value* smaller(llvm::Value* a, llvm::Value* b) {
-    return builder_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, a, b);
-  }
-
   void block(llvm::Value* batch, llvm::Value* row, llvm::Value* row_end, llvm::Value* panel,
              llvm::Value* panel_end) {
     llvm::Value* step = emitter_.index(plan_.rows);

@@ -101,23 +101,20 @@ class BlockEmitter {
     emitter_.vars[stages_.block] = function_->getArg(3);
     emitter_.emit(stages_.input);
     llvm::Value* first = builder_.CreateMul(function_->getArg(4), emitter_.index(plan_.share));
-    llvm::Value* end = smaller(builder_.CreateAdd(first, emitter_.index(plan_.share)), plan_.panels);
+    llvm::Value* end = emitter_.smaller(builder_.CreateAdd(first, emitter_.index(plan_.share)),
+                                        emitter_.index(plan_.panels));
     emit_for(builder_, first, end, emitter_.index(plan_.tile.panels), "columns", [&](llvm::Value* panel) {
       llvm::Value* column = builder_.CreateMul(panel, emitter_.index(kPanel));
       const Dim& n = product_.form.n.extent;
       llvm::Value* left = builder_.CreateSub(emitter_.dim(n), column);
       emitter_.vars[stages_.column] = column;
-      emitter_.vars[stages_.width] = smaller(left, plan_.blocking.columns);
+      emitter_.vars[stages_.width] = emitter_.smaller(left, emitter_.index(plan_.blocking.columns));
       multiply(panel, column);
       emitter_.emit(stages_.output);
     });
   }
 
  private:
-  llvm::Value* smaller(llvm::Value* a, int64_t b) {
-    return builder_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, a, emitter_.index(b));
-  }
-
   // All elements of the transformed tiles, for the panels from `panel` on.
   void multiply(llvm::Value* panel, llvm::Value* column) {
     emit_for(builder_, emitter_.index(0), emitter_.index(plan_.size * plan_.size), emitter_.index(1),

@@ -99,6 +99,10 @@ llvm::Value* KernelEmitter::zeros() {
   return global;
 }
 
+llvm::Value* KernelEmitter::smaller(llvm::Value* a, llvm::Value* b) {
+  return builder.CreateBinaryIntrinsic(llvm::Intrinsic::smin, a, b);
+}
+
 llvm::Value* KernelEmitter::broadcast(llvm::Value* value) {
   if (lanes.width == 1 || value->getType()->isVectorTy()) return value;
   return builder.CreateVectorSplat(static_cast<unsigned>(lanes.width), value);

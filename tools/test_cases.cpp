@@ -36,26 +36,6 @@ void collect_cases(const fs::path& folder, int depth, std::vector<std::string>& 
   }
 }
 
-// role_0.pb, role_1.pb, ... in the order of their numbers.
-std::vector<Tensor> read_tensors(const fs::path& set, const std::string& role) {
-  std::vector<Tensor> tensors;
-  for (int i = 0;; ++i) {
-    const fs::path file = set / fmt::format("{}_{}.pb", role, i);
-    if (!fs::exists(file)) return tensors;
-    tensors.push_back(frontend::read_tensor_proto(file.string()));
-  }
-}
-
-Tolerance tolerance_of(const fs::path& folder, Tolerance tolerance) {
-  std::ifstream file(folder / "tolerance.txt");
-  Tolerance own;
-  if (!file) return tolerance;
-  if (!(file >> own.rtol >> own.atol)) {
-    fail(ErrorKind::kData, "tolerance.txt: expected two numbers, rtol and atol");
-  }
-  return own;
-}
-
 void run_set(runtime::Context& context, const runtime::Program& program, const fs::path& set,
              const Tolerance& tolerance) {
   const std::vector<Tensor> expected = read_tensors(set, "output");
@@ -88,10 +68,30 @@ void run_case(const std::string& folder, const CaseOptions& options) {
   if (sets == 0) fail(ErrorKind::kData, "has no test_data_set_*");
 }
 
-// "" when the case passes, else why it does not.
-std::string outcome(const std::string& folder, const CaseOptions& options) {
+}  // namespace
+
+std::vector<Tensor> read_tensors(const fs::path& set, const std::string& role) {
+  std::vector<Tensor> tensors;
+  for (int i = 0;; ++i) {
+    const fs::path file = set / fmt::format("{}_{}.pb", role, i);
+    if (!fs::exists(file)) return tensors;
+    tensors.push_back(frontend::read_tensor_proto(file.string()));
+  }
+}
+
+Tolerance tolerance_of(const fs::path& folder, Tolerance otherwise) {
+  std::ifstream file(folder / "tolerance.txt");
+  Tolerance own;
+  if (!file) return otherwise;
+  if (!(file >> own.rtol >> own.atol)) {
+    fail(ErrorKind::kData, "tolerance.txt: expected two numbers, rtol and atol");
+  }
+  return own;
+}
+
+std::string fault_of(const std::function<void()>& run) {
   try {
-    run_case(folder, options);
+    run();
     return "";
   } catch (const std::bad_alloc&) {
     return "out of memory";
@@ -100,8 +100,6 @@ std::string outcome(const std::string& folder, const CaseOptions& options) {
     return text.empty() ? "unknown fault" : text;
   }
 }
-
-}  // namespace
 
 std::vector<std::string> find_cases(const std::vector<std::string>& folders) {
   constexpr int kDepth = 3;
@@ -123,12 +121,12 @@ std::vector<CaseResult> run_cases(const std::vector<std::string>& cases, const C
     report(results[i]);
   };
   if (!options.isolate) {
-    for (size_t i = 0; i < cases.size(); ++i) finish(i, outcome(cases[i], options));
+    for (size_t i = 0; i < cases.size(); ++i) finish(i, fault_of([&] { run_case(cases[i], options); }));
     return results;
   }
   run_in_processes(
       cases.size(), options.jobs, options.timeout_seconds,
-      [&](size_t i) { return outcome(cases[i], options); }, finish);
+      [&](size_t i) { return fault_of([&] { run_case(cases[i], options); }); }, finish);
   return results;
 }
 

@@ -1,6 +1,7 @@
 // ONNX test cases: folders with model.onnx and test_data_set_*/{input,output}_*.pb.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -24,6 +25,14 @@ struct CaseResult {
   bool passed = false;
   std::string reason;  // of a failure
 };
+
+// The tensors role_0.pb, role_1.pb, ... of a data set, in the order of their numbers.
+std::vector<Tensor> read_tensors(const std::filesystem::path& set, const std::string& role);
+// What the folder's tolerance.txt says; `otherwise` where it has none. Error(kData).
+Tolerance tolerance_of(const std::filesystem::path& folder, Tolerance otherwise);
+
+// "" when `run` returns, else what its exception says: never empty.
+std::string fault_of(const std::function<void()>& run);
 
 // The folders of cases in `folders`: each itself, or those below it. Error(kUsage) for one that holds none.
 std::vector<std::string> find_cases(const std::vector<std::string>& folders);

@@ -192,6 +192,18 @@ Shape reduced_shape(const Shape& shape, const std::vector<int64_t>& axes, bool k
 
 // ---- Whole inference functions ----------------------------------------------------------------------------
 
+size_t axis_attribute(const Node& node, std::string_view attribute, int64_t fallback, size_t rank) {
+  const int64_t axis = node.attribute<int64_t>(attribute, fallback);
+  return static_cast<size_t>(axis < 0 ? axis + static_cast<int64_t>(rank) : axis);
+}
+
+Shape dims_attribute(const Node& node) {
+  Shape result;
+  for (const std::string& text : node.attribute<std::vector<std::string>>("dims"))
+    result.push_back(Dim::parse(text));
+  return result;
+}
+
 void infer_same_as_input(InferContext& context) { context.set_output(0, context.input(0)); }
 
 void propagate_shape_value(InferContext& context, const ShapeFunction& element) {

@@ -58,6 +58,11 @@ Shape reduced_shape(const Shape& shape, const std::vector<int64_t>& axes, bool k
 
 // ---- Whole inference functions ----------------------------------------------------------------------------
 
+// An axis that inference has checked, counted from the first.
+size_t axis_attribute(const Node& node, std::string_view attribute, int64_t fallback, size_t rank);
+// The attribute `dims` of operators of the "dlc" domain: texts of symbolic integers.
+Shape dims_attribute(const Node& node);
+
 // Output 0 has the type of input 0.
 void infer_same_as_input(InferContext& context);
 // The same, with a check of the element type.

@@ -1,5 +1,6 @@
 // Operators of the "dlc" domain, which passes introduce.
 #include "ir/ops/families.h"
+#include "ir/ops/infer_util.h"
 #include "ir/ops/lower_util.h"
 
 namespace dlc::ir {
@@ -7,17 +8,10 @@ namespace {
 
 // Dims: no inputs. `dims` holds the text of symbolic integers; the output holds their values, int64, rank 1,
 // or rank 0 with `scalar` = 1.
-Shape dims_of(const Node& node) {
-  Shape result;
-  for (const std::string& text : node.attribute<std::vector<std::string>>("dims"))
-    result.push_back(Dim::parse(text));
-  return result;
-}
-
 bool is_scalar(const Node& node) { return node.attribute<int64_t>("scalar", 0) != 0; }
 
 void infer_dims(InferContext& context) {
-  Shape dims = dims_of(context.node());
+  Shape dims = dims_attribute(context.node());
   bool scalar = is_scalar(context.node());
   if (scalar && dims.size() != 1) context.fail("dims: expected one of a scalar, found {}", dims.size());
   Shape shape = scalar ? Shape{} : Shape{static_cast<int64_t>(dims.size())};
@@ -26,7 +20,7 @@ void infer_dims(InferContext& context) {
 }
 
 void lower_dims(LowerContext& context) {
-  Shape dims = dims_of(context.node());
+  Shape dims = dims_attribute(context.node());
   bool scalar = is_scalar(context.node());
   Block body;
   for (size_t i = 0; i < dims.size(); ++i) {
@@ -40,7 +34,7 @@ void lower_dims(LowerContext& context) {
 // SumTo: the sum of the input over the axes along which a tensor of the shape `dims` is repeated to give the
 // input's shape. Which ones these are may be known only during the run; elsewhere it is a ReduceSum.
 void infer_sum_to(InferContext& context) {
-  Shape shape = dims_of(context.node());
+  Shape shape = dims_attribute(context.node());
   if (context.rank(0) < static_cast<int64_t>(shape.size())) {
     context.fail("dims: expected at most {} axes, found {}", context.rank(0), shape.size());
   }

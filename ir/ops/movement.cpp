@@ -13,11 +13,6 @@
 namespace dlc::ir {
 namespace {
 
-size_t axis_of(const Node& node, std::string_view attribute, int64_t fallback, size_t rank) {
-  int64_t axis = node.attribute<int64_t>(attribute, fallback);
-  return static_cast<size_t>(axis < 0 ? axis + static_cast<int64_t>(rank) : axis);
-}
-
 // ---- Transpose
 
 std::vector<int> permutation(const Node& node, size_t rank) {
@@ -91,7 +86,7 @@ void lower_concat(LowerContext& context) {
   size_t count = context.node().inputs().size();
   if (count == 1) return context.alias_output(0, context.input(0));
   const Shape& shape = context.output_shape();
-  size_t axis = axis_of(context.node(), "axis", 0, shape.size());
+  size_t axis = axis_attribute(context.node(), "axis", 0, shape.size());
   Dim start = 0;
   for (size_t k = 0; k < count; ++k) {
     const Shape& piece = context.input_shape(k);
@@ -150,7 +145,7 @@ void infer_split(InferContext& context) {
 
 void lower_split(LowerContext& context) {
   const Shape& shape = context.input_shape(0);
-  size_t axis = axis_of(context.node(), "axis", 0, shape.size());
+  size_t axis = axis_attribute(context.node(), "axis", 0, shape.size());
   bool known = !context.has_input(1) || known_values(context.node().input(1));
   Dim start = 0;
   for (size_t i = 0; i < context.node().outputs().size(); ++i) {
@@ -330,7 +325,7 @@ void infer_reverse_sequence(InferContext& context) {
 }
 
 void lower_reverse_sequence(LowerContext& context) {
-  size_t batch = axis_of(context.node(), "batch_axis", 1, 2);
+  size_t batch = axis_attribute(context.node(), "batch_axis", 1, 2);
   size_t time = 1 - batch;
   Expr steps = dim(context.input_shape(0)[time]);
   check_equal(context, context.input_shape(1)[0], context.input_shape(0)[batch], "sequence_lens");

@@ -5,6 +5,9 @@
 
 namespace dlc::ir {
 
+// The axes that a Pad node pads, in the order of its pads. Requires that they are known.
+std::vector<size_t> padded_axes(const Node& node);
+
 OpDef slice_record();
 OpDef pad_record();
 OpDef center_crop_pad_record();

@@ -22,18 +22,6 @@ std::optional<PadMode> mode_of(const Node& node) {
   return std::nullopt;
 }
 
-std::vector<size_t> padded_axes(const Node& node) {
-  size_t rank = node.input(0)->shape().size();
-  std::vector<size_t> result;
-  if (auto given = known_ints(node.input(3))) {
-    for (int64_t axis : *given)
-      result.push_back(static_cast<size_t>(axis < 0 ? axis + static_cast<int64_t>(rank) : axis));
-  } else {
-    for (size_t i = 0; i < rank; ++i) result.push_back(i);
-  }
-  return result;
-}
-
 void infer_pad(InferContext& context) {
   if (!mode_of(context.node())) {
     context.fail("mode: expected constant, reflect, edge or wrap, found '{}'",
@@ -238,6 +226,18 @@ void lower_center_crop_pad(LowerContext& context) {
 }
 
 }  // namespace
+
+std::vector<size_t> padded_axes(const Node& node) {
+  size_t rank = node.input(0)->shape().size();
+  std::vector<size_t> result;
+  if (auto given = known_ints(node.input(3))) {
+    for (int64_t axis : *given)
+      result.push_back(static_cast<size_t>(axis < 0 ? axis + static_cast<int64_t>(rank) : axis));
+  } else {
+    for (size_t i = 0; i < rank; ++i) result.push_back(i);
+  }
+  return result;
+}
 
 OpDef pad_record() {
   return {.name = "Pad",

@@ -9,20 +9,13 @@ namespace dlc::ir {
 namespace {
 
 // The extents of the pool's input.
-Shape dims_of(const Node& node) {
-  Shape result;
-  for (const std::string& text : node.attribute<std::vector<std::string>>("dims"))
-    result.push_back(Dim::parse(text));
-  return result;
-}
-
 std::vector<WindowAxis> pool_windows(const Node& node) {
-  return windows_of(node, spatial_axes(dims_of(node)), kernel_attribute(node));
+  return windows_of(node, spatial_axes(dims_attribute(node)), kernel_attribute(node));
 }
 
 void infer_adjoint(InferContext& context) {
   require_type(context, 0, TypeClass::kFloat);
-  Shape shape = dims_of(context.node());
+  Shape shape = dims_attribute(context.node());
   require_rank(context, 0, static_cast<int64_t>(shape.size()));
   context.set_output(0, Type(context.dtype(0), std::move(shape)));
 }

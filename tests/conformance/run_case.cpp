@@ -1,15 +1,14 @@
 #include "tests/conformance/run_case.h"
 
 #include <cstring>
-#include <fstream>
 #include <map>
-#include <new>
 
 #include "codegen/compile.h"
 #include "frontend/read_model.h"
 #include "runtime/error.h"
 #include "tests/support/guarded_buffer.h"
 #include "tools/difference.h"
+#include "tools/test_cases.h"
 
 namespace dlc::test {
 namespace {
@@ -45,21 +44,6 @@ class GuardedAllocator {
   dlc_allocator allocator_;
   std::map<void*, GuardedBuffer> buffers_;
 };
-
-std::vector<Tensor> read_tensors(const fs::path& set, const std::string& role) {
-  std::vector<Tensor> tensors;
-  for (int i = 0;; ++i) {
-    fs::path file = set / fmt::format("{}_{}.pb", role, i);
-    if (!fs::exists(file)) return tensors;
-    tensors.push_back(frontend::read_tensor_proto(file.string()));
-  }
-}
-
-tools::Tolerance tolerance_of(const fs::path& folder) {
-  tools::Tolerance tolerance;
-  std::ifstream(folder / "tolerance.txt") >> tolerance.rtol >> tolerance.atol;
-  return tolerance;
-}
 
 bool has_strings(const std::vector<Tensor>& tensors) {
   return std::any_of(tensors.begin(), tensors.end(),
@@ -114,26 +98,25 @@ void compare(const runtime::Program& program, const std::vector<Tensor>& outputs
 
 void run_set(const OfficialCase& item, const runtime::Program& program, const fs::path& set, Mode mode,
              Excuse excuse) {
-  std::vector<Tensor> all = read_tensors(set, "input");
+  std::vector<Tensor> all = tools::read_tensors(set, "input");
   std::vector<Tensor> inputs;
   for (size_t i = 0; i < all.size(); ++i) {
     if (is_kept(item.folder, mode, i)) inputs.push_back(all[i]);
   }
-  const std::vector<Tensor> expected = read_tensors(set, "output");
+  const std::vector<Tensor> expected = tools::read_tensors(set, "output");
   if (inputs.size() != program.inputs().size() || expected.size() != program.outputs().size()) {
     fail(ErrorKind::kData, "expected {} inputs and {} outputs, found {} and {}", program.inputs().size(),
          program.outputs().size(), inputs.size(), expected.size());
   }
   for (Guard guard : {Guard::kEnd, Guard::kBegin}) {
     const std::vector<Tensor> outputs = run_guarded(program, inputs, expected, guard);
-    compare(program, outputs, expected, tolerance_of(item.folder), excuse);
+    compare(program, outputs, expected, tools::tolerance_of(item.folder, {}), excuse);
   }
 }
 
 runtime::Program compile(const OfficialCase& item, Mode mode, const fs::path& set) {
   const auto graph = frontend::parse_model(model_bytes(item.folder, mode, set), item.folder.string());
   codegen::CompileOptions options;
-  options.compile_threads = 1;
   return codegen::compile(*graph, options);
 }
 
@@ -150,15 +133,7 @@ void run_sets(const OfficialCase& item, Mode mode, Excuse excuse) {
 }  // namespace
 
 std::string run_case(const OfficialCase& item, Mode mode, Excuse excuse) {
-  try {
-    run_sets(item, mode, excuse);
-    return "";
-  } catch (const std::bad_alloc&) {
-    return "out of memory";
-  } catch (const std::exception& error) {
-    const std::string text = error.what();
-    return text.empty() ? "unknown fault" : text;
-  }
+  return tools::fault_of([&] { run_sets(item, mode, excuse); });
 }
 
 }  // namespace dlc::test

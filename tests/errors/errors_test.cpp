@@ -14,6 +14,7 @@
 #include "runtime/error.h"
 #include "runtime/program.h"
 #include "tools/difference.h"
+#include "tools/test_cases.h"
 
 namespace dlc::test {
 namespace {
@@ -36,22 +37,13 @@ std::vector<std::string> lines_of(const fs::path& file) {
   return lines;
 }
 
-std::vector<Tensor> read_tensors(const fs::path& folder, const char* role) {
-  std::vector<Tensor> tensors;
-  for (int i = 0;; ++i) {
-    const fs::path file = folder / "test_data_set_0" / fmt::format("{}_{}.pb", role, i);
-    if (!fs::exists(file)) return tensors;
-    tensors.push_back(frontend::read_tensor_proto(file.string()));
-  }
-}
-
 std::unique_ptr<ir::Graph> read(const fs::path& folder) {
   return frontend::read_model((folder / "model.onnx").string());
 }
 
 std::vector<Tensor> compute(const fs::path& folder) {
   const runtime::Program program = codegen::compile(*read(folder), {});
-  return runtime::Context(program).run(read_tensors(folder, "input"));
+  return runtime::Context(program).run(tools::read_tensors(folder / "test_data_set_0", "input"));
 }
 
 // Calls `work`, which must throw an Error that is no bug of ours and says all that the case expects.
@@ -88,7 +80,7 @@ TEST_P(BadData, IsRefused) {
 }
 
 TEST_P(GoodModel, Computes) {
-  const std::vector<Tensor> expected = read_tensors(folder("good"), "output");
+  const std::vector<Tensor> expected = tools::read_tensors(folder("good") / "test_data_set_0", "output");
   const std::vector<Tensor> found = compute(folder("good"));
   ASSERT_EQ(found.size(), expected.size());
   for (size_t i = 0; i < found.size(); ++i) {

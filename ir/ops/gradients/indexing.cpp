@@ -7,17 +7,12 @@
 namespace dlc::ir {
 namespace {
 
-size_t axis_of(const Node& node, int64_t fallback, size_t rank) {
-  int64_t axis = node.attribute<int64_t>("axis", fallback);
-  return static_cast<size_t>(axis < 0 ? axis + static_cast<int64_t>(rank) : axis);
-}
-
-Term axis_attribute(const Term& x, std::string_view op, std::vector<Value*> more, size_t axis) {
+Term along_axis(const Term& x, std::string_view op, std::vector<Value*> more, size_t axis) {
   return x.apply(op, std::move(more), {{"axis", static_cast<int64_t>(axis)}});
 }
 
 Term gather_elements(const Term& x, Value* indices, size_t axis) {
-  return axis_attribute(x, "GatherElements", {indices}, axis);
+  return along_axis(x, "GatherElements", {indices}, axis);
 }
 
 Term scatter_elements(const Term& x, Value* indices, const Term& updates, size_t axis,
@@ -36,7 +31,7 @@ Term scatter_nd(const Term& x, Value* indices, const Term& updates, const char* 
 void gather_gradient(GradientContext& context) {
   const Shape& data = context.input(0)->shape();
   size_t index_rank = context.input(1)->shape().size();
-  size_t axis = axis_of(context.node(), 0, data.size());
+  size_t axis = axis_attribute(context.node(), "axis", 0, data.size());
   std::vector<int64_t> to_front;  // of the cotangent: axes of the indices, before the axis, behind it
   for (size_t i = 0; i < index_rank; ++i) to_front.push_back(static_cast<int64_t>(axis + i));
   std::vector<int64_t> back;  // of the result, from [axis, others...]
@@ -61,7 +56,7 @@ void gather_gradient(GradientContext& context) {
 
 void gather_elements_gradient(GradientContext& context) {
   Term x = input(context, 0);
-  size_t axis = axis_of(context.node(), 0, x.shape().size());
+  size_t axis = axis_attribute(context.node(), "axis", 0, x.shape().size());
   context.set(0, scatter_elements(zeros_like(x), context.input(1), grad(context), axis, "add"));
 }
 
@@ -98,7 +93,7 @@ struct Places {
 
 Places element_places(GradientContext& context) {
   Value* indices = context.input(1);
-  size_t axis = axis_of(context.node(), 0, context.input(0)->shape().size());
+  size_t axis = axis_attribute(context.node(), "axis", 0, context.input(0)->shape().size());
   return {indices, [=](const Term& x) { return gather_elements(x, indices, axis); },
           [=](const Term& x, const Term& updates, const char* reduction) {
             return scatter_elements(x, indices, updates, axis, reduction);
@@ -186,7 +181,7 @@ Term cache_positions(GradientContext& context, size_t axis) {
 }
 
 void tensor_scatter_gradient(GradientContext& context) {
-  size_t axis = axis_of(context.node(), -2, context.input(0)->shape().size());
+  size_t axis = axis_attribute(context.node(), "axis", -2, context.input(0)->shape().size());
   Term dy = grad(context);
   if (context.wants(0)) {
     std::vector<Value*> inputs = {zeros(context.builder(), dy.dtype(), context.input(1)->shape())};
@@ -201,7 +196,7 @@ void tensor_scatter_gradient(GradientContext& context) {
 void top_k_gradient(GradientContext& context) {
   if (context.grad() == nullptr) return;
   Term x = input(context, 0);
-  size_t axis = axis_of(context.node(), -1, x.shape().size());
+  size_t axis = axis_attribute(context.node(), "axis", -1, x.shape().size());
   Value* indices = context.ensure_output(1);
   context.set(0, scatter_elements(zeros_like(x), indices, grad(context), axis, "add"));
 }
@@ -210,7 +205,7 @@ void top_k_gradient(GradientContext& context) {
 void compress_gradient(GradientContext& context) {
   const Shape& shape = context.input(0)->shape();
   bool flat = !context.node().has("axis");
-  size_t axis = flat ? 0 : axis_of(context.node(), 0, shape.size());
+  size_t axis = flat ? 0 : axis_attribute(context.node(), "axis", 0, shape.size());
   Shape whole = flat ? Shape{product(shape)} : shape;
   Term positions =
       range(context.builder(), whole[axis]).apply("Compress", {context.input(1)}, {{"axis", int64_t{0}}});

@@ -4,16 +4,12 @@
 
 #include "ir/ops/gradients/rules.h"
 #include "ir/ops/infer_util.h"
+#include "ir/ops/movement.h"
 #include "ir/ops/runtime_dims.h"
 #include "ir/ops/slice.h"
 
 namespace dlc::ir {
 namespace {
-
-size_t axis_of(const Node& node, std::string_view attribute, int64_t fallback, size_t rank) {
-  int64_t axis = node.attribute<int64_t>(attribute, fallback);
-  return static_cast<size_t>(axis < 0 ? axis + static_cast<int64_t>(rank) : axis);
-}
 
 // ---- Transpose, Concat, Split, Tile -----------------------------------------------------------------------
 
@@ -35,7 +31,7 @@ Term part(const Term& x, size_t axis, const Dim& start, const Dim& length) {
 }
 
 void concat_gradient(GradientContext& context) {
-  size_t axis = axis_of(context.node(), "axis", 0, context.output()->shape().size());
+  size_t axis = axis_attribute(context.node(), "axis", 0, context.output()->shape().size());
   Dim start = 0;
   for (size_t i = 0; i < context.node().inputs().size(); ++i) {
     Dim length = context.input(i)->shape()[axis];
@@ -45,7 +41,7 @@ void concat_gradient(GradientContext& context) {
 }
 
 void split_gradient(GradientContext& context) {
-  size_t axis = axis_of(context.node(), "axis", 0, context.input(0)->shape().size());
+  size_t axis = axis_attribute(context.node(), "axis", 0, context.input(0)->shape().size());
   std::vector<Value*> parts;
   for (size_t i = 0; i < context.node().outputs().size(); ++i) {
     const Value* output = context.ensure_output(i);
@@ -122,18 +118,6 @@ void slice_gradient(GradientContext& context) {
 }
 
 // ---- Pad, CenterCropPad -----------------------------------------------------------------------------------
-
-std::vector<size_t> padded_axes(const Node& node) {
-  size_t rank = node.input(0)->shape().size();
-  std::vector<size_t> result;
-  if (auto given = known_ints(node.input(3))) {
-    for (int64_t axis : *given)
-      result.push_back(static_cast<size_t>(axis < 0 ? axis + static_cast<int64_t>(rank) : axis));
-  } else {
-    for (size_t i = 0; i < rank; ++i) result.push_back(i);
-  }
-  return result;
-}
 
 // What was added is cropped and what was cropped is zero: padding by the negative of the pads.
 void constant_pad_gradient(GradientContext& context) {
