@@ -11,7 +11,7 @@
 
 #include "ir/gradient.h"
 #include "ir/op.h"
-#include "ir/ops/gradients/term.h"
+#include "ir/term.h"
 
 namespace dlc::ir {
 

@@ -1,4 +1,4 @@
-#include "ir/ops/gradients/term.h"
+#include "ir/term.h"
 
 namespace dlc::ir {
 namespace {
