@@ -10,6 +10,18 @@
 
 namespace dlc::passes {
 
+std::vector<Pass> normalizing_passes() {
+  return {
+      // Values that are known at compile time.
+      {.name = "eliminate", .run = eliminate},
+      {.name = "fold_constants", .run = fold_constants},
+      {.name = "simplify", .run = simplify},
+      {.name = "fold_constants", .run = fold_constants},
+      // One normal form for what exporters write in many.
+      {.name = "raise_idioms", .run = raise_idioms},
+  };
+}
+
 std::vector<Pass> pipeline(const Options& options) {
   const Pass expand{.name = "expand_composites", .run = expand_composites, .expands = true, .required = true};
   const Pass lower{.name = "lower_to_kernels", .run = ir::lower_to_kernels, .required = true};
@@ -27,14 +39,8 @@ std::vector<Pass> pipeline(const Options& options) {
         schedule,
     };
   }
-  return {
-      // Values that are known at compile time.
-      {.name = "eliminate", .run = eliminate},
-      {.name = "fold_constants", .run = fold_constants},
-      {.name = "simplify", .run = simplify},
-      {.name = "fold_constants", .run = fold_constants},
-      // One normal form for what exporters write in many.
-      {.name = "raise_idioms", .run = raise_idioms},
+  std::vector<Pass> passes = normalizing_passes();
+  const Pass others[] = {
       // Everything has a kernel afterwards.
       expand,
       {.name = "fold_constants", .run = fold_constants},
@@ -50,6 +56,8 @@ std::vector<Pass> pipeline(const Options& options) {
       schedule,
       {.name = "expand_math", .run = static_cast<ProgramPass>(expand_math)},
   };
+  passes.insert(passes.end(), std::begin(others), std::end(others));
+  return passes;
 }
 
 std::string last_graph_pass(const Options& options) {

@@ -8,6 +8,9 @@ namespace dlc::passes {
 // In the order of execution. In reference mode nothing is fused, raised or simplified.
 std::vector<Pass> pipeline(const Options& options);
 
+// Its beginning, up to the raising of idioms: the form that is differentiated.
+std::vector<Pass> normalizing_passes();
+
 // Of the pass before lowering.
 std::string last_graph_pass(const Options& options);
 

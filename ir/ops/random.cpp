@@ -130,6 +130,29 @@ void lower_uniform(LowerContext& context) {
   });
 }
 
+// ---- dlc.Uniform: numbers in [0, 1) that depend on the input, the number of a run, and on the node's key
+// alone, so that a run can be repeated. `dims` holds the text of the extents.
+
+void infer_keyed_uniform(InferContext& context) {
+  require_type(context, 0, TypeClass::kInteger);
+  Shape shape;
+  for (const std::string& text : context.node().attribute<std::vector<std::string>>("dims")) {
+    shape.push_back(Dim::parse(text));
+  }
+  context.set_output(0, Type(output_type_of(context.node(), DType::kFloat), std::move(shape)));
+}
+
+void lower_keyed_uniform(LowerContext& context) {
+  DType type = context.output_type().dtype;
+  Expr run = context.at_input(0, Index(context.input_shape(0).size(), integer(0)));
+  Expr node = word(hash_text(context.node().attribute<std::string>("key")));
+  Expr key = mix(cast(run, DType::kUint64) * word(kGolden) + node);
+  const Shape& shape = context.output_shape();
+  context.map_output([&](const Index& index) {
+    return cast(unit_interval(random_bits(key, index, shape, 1, 0), drawn_type(type)), type);
+  });
+}
+
 // ---- Bernoulli, Multinomial
 
 void lower_bernoulli(LowerContext& context) {
@@ -269,6 +292,8 @@ void register_random(OpRegistry& registry) {
       {.name = "Bernoulli", .infer = infer_random_like, .lower = lower_bernoulli, .traits = kRandom});
   registry.add(
       {.name = "Multinomial", .infer = infer_multinomial, .lower = lower_multinomial, .traits = kRandom});
+  registry.add(
+      {.domain = "dlc", .name = "Uniform", .infer = infer_keyed_uniform, .lower = lower_keyed_uniform});
   registry.add({.name = "Dropout",
                 .infer = infer_dropout,
                 .expand = expand_dropout,

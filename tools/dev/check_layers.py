@@ -16,15 +16,17 @@ ARROWS = {
     "runtime/model": {"runtime/model", "runtime/kernels"},
     "runtime/kernels": {"runtime/model", "runtime/kernels"},
     "runtime/data": {"runtime", "runtime/data"},
+    "runtime/training": {"runtime", "runtime/data", "runtime/training"},
     "runtime": {"runtime", "runtime/model", "runtime/kernels", "runtime/data"},
     "ir": {"ir", "runtime"},
     "frontend": {"frontend", "ir", "runtime", "runtime/data"},
-    "passes": {"passes", "ir", "runtime"},
+    "passes": {"passes", "ir", "runtime", "runtime/training"},
     "codegen": {"codegen", "passes", "ir", "runtime", "runtime/model", "runtime/kernels"},
     "api": {"api", "codegen", "passes", "frontend", "ir", "runtime", "runtime/model", "runtime/data"},
-    "tools": {"tools", "codegen", "passes", "frontend", "ir", "runtime", "runtime/model", "runtime/data"},
+    "tools": {"tools", "codegen", "passes", "frontend", "ir", "runtime", "runtime/model", "runtime/data",
+              "runtime/training"},
     "tests": {"tests", "tools", "api", "codegen", "passes", "frontend", "ir", "runtime", "runtime/model", "runtime/kernels",
-              "runtime/data"},
+              "runtime/data", "runtime/training"},
 }
 
 # Headers of libraries -> folders that may include them.

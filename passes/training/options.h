@@ -1,0 +1,62 @@
+// What a training step is made of.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace dlc::passes {
+
+enum class LossKind : uint8_t {
+  kCrossEntropy,  // of logits with the numbers of the right classes
+  kNll,           // of log-probabilities with the numbers of the right classes
+  kBinary,        // cross-entropy of logits with probabilities in [0, 1]
+  kMse,
+  kL1,
+  kHuber,
+  kKl,  // of log-probabilities with target probabilities
+};
+
+struct LossOptions {
+  LossKind kind = LossKind::kCrossEntropy;
+  std::string output = "";                 // of the model; empty: the first
+  double label_smoothing = 0;              // kCrossEntropy
+  int64_t ignored_class = -100;            // kCrossEntropy, kNll: targets that do not count
+  std::vector<double> class_weights = {};  // kCrossEntropy, kNll: one a class, or empty
+  double delta = 1;                        // kHuber: where the square ends
+};
+
+enum class OptimizerKind : uint8_t { kSgd, kAdam, kAdamW, kAdagrad, kLion };
+
+struct OptimizerOptions {
+  OptimizerKind kind = OptimizerKind::kAdamW;
+  double momentum = 0;  // kSgd
+  bool nesterov = false;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  // Of matrices and kernels; biases and scales (tensors of one axis) do not decay. Part of the gradient
+  // (kSgd, kAdam, kAdagrad) or of the step (kAdamW, kLion).
+  double weight_decay = 0;
+};
+
+struct ClipOptions {
+  double norm = 0;   // of all gradients together; 0: none
+  double value = 0;  // of each element; 0: none
+};
+
+enum class NormalizationMode : uint8_t {
+  kFrozen,  // BatchNormalization keeps its statistics, as in inference
+  kTrain,   // it takes those of the batch and moves the running ones
+};
+
+struct TrainingOptions {
+  LossOptions loss = {};
+  OptimizerOptions optimizer = {};
+  ClipOptions clip = {};
+  NormalizationMode normalization = NormalizationMode::kFrozen;
+  double dropout = -1;     // the ratio of all Dropout nodes; negative: as the model has it
+  int64_t accumulate = 1;  // batches whose gradients are averaged for one step
+};
+
+}  // namespace dlc::passes

@@ -1,0 +1,89 @@
+#include "passes/training/training_form.h"
+
+#include "ir/op.h"
+#include "ir/term.h"
+
+namespace dlc::passes {
+namespace {
+
+using ir::Builder;
+using ir::Node;
+using ir::Term;
+using ir::Value;
+
+// The nodes of an operator of the standard, in the main graph.
+std::vector<Node*> nodes_of(ir::Graph& graph, std::string_view op) {
+  std::vector<Node*> result;
+  for (const auto& node : graph.nodes()) {
+    if (node->op().domain.empty() && node->op().name == op) result.push_back(node.get());
+  }
+  return result;
+}
+
+// One half unless the node says otherwise.
+double ratio_of(const Node& node) {
+  const Value* ratio = node.input(1);
+  if (ratio == nullptr) return 0.5;
+  return ratio->is_constant() && ratio->constant().size() == 1 ? ratio->constant().get_double(0) : 0.5;
+}
+
+void drop(ir::Graph& graph, Node& node, Value* draw, double ratio) {
+  Builder builder(graph, &node, &node);
+  Term x(builder, node.input(0));
+  DType drawn = x.dtype() == DType::kDouble ? DType::kDouble : DType::kFloat;
+  std::vector<std::string> dims;
+  for (const ir::Dim& dim : x.shape()) dims.push_back(dim.to_string());
+  Term uniform(builder,
+               builder.op_in(
+                   "dlc", "Uniform", {draw},
+                   {{"key", node.output()->name()}, {"dtype", static_cast<int64_t>(drawn)}, {"dims", dims}}));
+  Term kept = uniform >= ratio;
+  builder.replace(node, 0, where(kept, x * (1 / (1 - ratio)), 0));
+  if (node.output(1) != nullptr) builder.replace(node, 1, kept);
+  graph.erase(&node);
+}
+
+}  // namespace
+
+void set_inference_form(ir::Graph& graph) {
+  for (Node* node : nodes_of(graph, "Dropout")) node->truncate_inputs(2);
+  freeze_normalization(graph);
+}
+
+// The form in training has outputs that the other has not.
+void freeze_normalization(ir::Graph& graph) {
+  for (Node* node : nodes_of(graph, "BatchNormalization")) {
+    if (node->attribute<int64_t>("training_mode", 0) == 0) continue;
+    Builder builder(graph, node, node);
+    ir::Attributes attributes = node->attributes();
+    attributes["training_mode"] = int64_t{0};
+    std::vector<Value*> inputs(node->inputs().begin(), node->inputs().end());
+    builder.replace(*node, 0, builder.op("BatchNormalization", inputs, attributes));
+    builder.replace(*node, 1, inputs[3]);
+    builder.replace(*node, 2, inputs[4]);
+    graph.erase(node);
+  }
+}
+
+void replace_dropout(ir::Graph& graph, Value* draw, double ratio) {
+  for (Node* node : nodes_of(graph, "Dropout")) {
+    double own = ratio < 0 ? ratio_of(*node) : ratio;
+    if (own > 0 && own < 1) drop(graph, *node, draw, own);
+  }
+}
+
+Value* running_statistic(ir::Graph& graph, Value* statistic) {
+  for (const ir::Use& use : statistic->uses()) {
+    Node& node = *use.node;
+    if (node.op().name != "BatchNormalization" || use.index < 3) continue;
+    node.set_attribute("training_mode", int64_t{1});
+    graph.ensure_output(&node, 1);
+    Value* result = graph.ensure_output(&node, use.index - 2);
+    graph.ensure_output(&node, 2);
+    ir::infer_node(node);
+    return result;
+  }
+  return nullptr;
+}
+
+}  // namespace dlc::passes

@@ -1,0 +1,21 @@
+// Models in the form that training or inference wants, whatever they were exported for.
+#pragma once
+
+#include "ir/graph.h"
+
+namespace dlc::passes {
+
+// Nothing is dropped, and BatchNormalization uses its running statistics.
+void set_inference_form(ir::Graph& graph);
+// The second half of that alone.
+void freeze_normalization(ir::Graph& graph);
+
+// Every Dropout drops: each element with the node's ratio, or with `ratio` unless that is negative. What is
+// drawn depends on the number `draw` (i64 scalar) and the node alone.
+void replace_dropout(ir::Graph& graph, ir::Value* draw, double ratio);
+
+// The BatchNormalization that reads the running statistic takes those of the batch from now on; returns what
+// it makes of the running one, null where there is no such node.
+ir::Value* running_statistic(ir::Graph& graph, ir::Value* statistic);
+
+}  // namespace dlc::passes
