@@ -1,6 +1,7 @@
 #include "codegen/compile.h"
 
 #include <chrono>
+#include <limits>
 
 #include <fmt/format.h>
 #include <llvm/IR/Module.h>
@@ -25,6 +26,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// Few enough that threads end together, and enough for a small model to be one unit.
+constexpr int kKernelsPerUnit = 4;
+constexpr int kOneUnit = std::numeric_limits<int>::max();
+
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -47,7 +52,7 @@ uint64_t needed_features(const Target& target) {
 // The compilation of one graph up to optimised LLVM IR.
 class Compilation {
  public:
-  Compilation(ir::Graph& graph, const CompileOptions& options)
+  Compilation(ir::Graph& graph, const CompileOptions& options, int kernels_per_unit = kKernelsPerUnit)
       : start_(Clock::now()), options_(options), target_(Target::parse(options.cpu)) {
     passes::PassReport pass_report;
     program_ = passes::run_pipeline(graph, pass_options(), &pass_report);
@@ -63,8 +68,8 @@ class Compilation {
     note_algorithms();
     show_stage(0);
     constants_ = std::make_unique<ConstantPool>(program_);
-    module_ = make_module(context_, target_, name_);
-    KernelSet kernels = emit_kernels(*module_, program_, target_, name_);
+    units_ = std::make_unique<CodeUnits>(target_, name_, options.threads);
+    KernelSet kernels = emit_kernels(*units_, program_, target_, name_, kernels_per_unit);
     report_.kernels = static_cast<int>(kernels.code.size());
     report_.distinct_kernels = kernels.distinct;
     report_.constant_bytes = constants_->size();
@@ -78,10 +83,10 @@ class Compilation {
     info.profile = options.profile;
     info.constants_in_file = !options.weights_file.empty();
     header_ = write_header(program_, info);
-    emit_program(*module_, {program_, plan, *constants_, kernels.code}, info);
+    emit_program(units_->main(), {program_, plan, *constants_, kernels.code}, info);
     report_.pass_seconds["emit"] = seconds_since(start_) - passes_total();
     show_stage(1);
-    timed("optimize", [&] { optimize(*module_, target_); });
+    timed("optimize", [&] { units_->for_each([&](int i) { optimize(units_->module(i), target_); }); });
   }
 
   CompiledModel to_model() {
@@ -90,15 +95,20 @@ class Compilation {
     model.header = header_;
     model.name = name_;
     show_stage(2);
-    timed("machine_code", [&] { model.object = to_object(*module_, target_); });
+    model.objects.resize(static_cast<size_t>(units_->size()));
+    timed("machine_code", [&] {
+      units_->for_each(
+          [&](int i) { model.objects[static_cast<size_t>(i)] = to_object(units_->module(i), target_); });
+    });
     model.constants = constant_bytes_.defined() ? constant_bytes_ : constants_->bytes();
     report_.seconds = seconds_since(start_);
     model.report = report_;
     return model;
   }
 
-  std::string to_llvm() { return to_text(*module_); }
-  std::string to_assembly_text() { return to_assembly(*module_, target_); }
+  // Of a compilation with one unit.
+  std::string to_llvm() { return to_text(units_->main()); }
+  std::string to_assembly_text() { return to_assembly(units_->main(), target_); }
 
  private:
   // The passes' share of the progress, with room for the stages that follow them.
@@ -151,7 +161,9 @@ class Compilation {
     llvm::SHA256 hash;
     hash.update(llvm::StringRef(static_cast<const char*>(constant_bytes_.data()),
                                 static_cast<size_t>(constant_bytes_.byte_size())));
-    hash.update(to_text(*module_));
+    std::vector<std::string> code(static_cast<size_t>(units_->size()));
+    units_->for_each([&](int i) { code[static_cast<size_t>(i)] = to_text(units_->module(i)); });
+    for (const std::string& unit : code) hash.update(unit);
     std::string text;
     for (uint8_t byte : hash.final()) text += fmt::format("{:02x}", byte);
     return text;
@@ -163,9 +175,8 @@ class Compilation {
   const CompileOptions& options_;
   Target target_;
   ir::Program program_;
-  llvm::LLVMContext context_;
-  std::unique_ptr<llvm::Module> module_;
   std::unique_ptr<ConstantPool> constants_;
+  std::unique_ptr<CodeUnits> units_;
   Tensor constant_bytes_;
   std::string name_;
   std::string content_hash_;
@@ -176,9 +187,9 @@ class Compilation {
 
 // Writes the constants to a file of their own, if that is asked for.
 LinkInput link_input(const CompiledModel& model, const CompileOptions& options) {
-  if (options.weights_file.empty()) return {model.name, model.object, model.constants};
+  if (options.weights_file.empty()) return {model.name, model.objects, model.constants};
   runtime::write_weights_file(options.weights_file, model.content_hash, model.constants);
-  return {model.name, model.object, Tensor()};
+  return {model.name, model.objects, Tensor()};
 }
 
 }  // namespace
@@ -187,7 +198,9 @@ CompiledModel compile_to_object(ir::Graph& graph, const CompileOptions& options)
   return Compilation(graph, options).to_model();
 }
 
-runtime::Program load(CompiledModel model) { return load_object(model.object, model.constants, model.name); }
+runtime::Program load(CompiledModel model) {
+  return load_objects(model.objects, model.constants, model.name);
+}
 
 void write_shared_library(const CompiledModel& model, const std::string& path,
                           const CompileOptions& options) {
@@ -207,11 +220,11 @@ runtime::Program compile(ir::Graph& graph, const CompileOptions& options) {
 }
 
 std::string emit_llvm(ir::Graph& graph, const CompileOptions& options) {
-  return Compilation(graph, options).to_llvm();
+  return Compilation(graph, options, kOneUnit).to_llvm();
 }
 
 std::string emit_assembly(ir::Graph& graph, const CompileOptions& options) {
-  return Compilation(graph, options).to_assembly_text();
+  return Compilation(graph, options, kOneUnit).to_assembly_text();
 }
 
 }  // namespace dlc::codegen

@@ -15,6 +15,7 @@ struct CompileOptions {
   std::string cpu = "native";     // Target::parse
   std::string name = "";          // of the model in its library; default: the graph's
   bool profile = false;           // calls dlc_kernel_begin/end around every kernel
+  int threads = 0;                // that compile; 0: as many as the process may use. Never changes the result
   std::string weights_file = "";  // constants go to this file instead of the library
 };
 
@@ -30,18 +31,18 @@ struct CompileReport {
   std::vector<std::string> notes;  // where Winograd is used, ...
 };
 
-// The model as an object file plus what a linker or loader needs beside it.
+// The model as object files plus what a linker or loader needs beside it.
 struct CompiledModel {
   std::string name;  // a C identifier: prefix of what the object exports
   std::string content_hash;
-  std::string header;  // C header of the model
-  std::string object;  // bytes of the ELF object, without the constants
-  Tensor constants;    // the constant section, uint8
+  std::string header;                // C header of the model
+  std::vector<std::string> objects;  // bytes of the ELF objects, without the constants
+  Tensor constants;                  // the constant section, uint8
   CompileReport report;
 };
 
 CompiledModel compile_to_object(ir::Graph& graph, const CompileOptions& options);
-// Links the object and the constants in memory: the same bytes as in the library.
+// Links the objects and the constants in memory: the same bytes as in the library.
 runtime::Program load(CompiledModel model);
 runtime::Program compile(ir::Graph& graph, const CompileOptions& options);
 // Files, which appear whole or not at all; the weights go to options.weights_file, if that is given.

@@ -9,18 +9,26 @@ using ir::Dim;
 
 namespace {
 
+llvm::FunctionType* function_type(llvm::LLVMContext& context, std::vector<llvm::Type*> arguments) {
+  return llvm::FunctionType::get(llvm::Type::getVoidTy(context), arguments, false);
+}
+
+llvm::FunctionType* kernel_type(llvm::LLVMContext& context) {
+  llvm::Type* pointer = llvm::PointerType::getUnqual(context);
+  llvm::Type* i64 = llvm::Type::getInt64Ty(context);
+  return function_type(context, {pointer, pointer, i64, i64, pointer});
+}
+
 llvm::Function* make_function(llvm::Module& module, const Target& target, const std::string& name,
-                              std::vector<llvm::Type*> arguments, llvm::GlobalValue::LinkageTypes linkage) {
-  llvm::LLVMContext& context = module.getContext();
-  auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(context), arguments, false);
+                              llvm::FunctionType* type, llvm::GlobalValue::LinkageTypes linkage) {
   auto* function = llvm::Function::Create(type, linkage, name, module);
   function->addFnAttr(llvm::Attribute::NoUnwind);
   function->addFnAttr("target-cpu", target.cpu);
   if (!target.features.empty()) function->addFnAttr("target-features", target.features);
   function->addFnAttr("prefer-vector-width", std::to_string(target.vector_bits));
   function->addFnAttr("no-trapping-math", "true");
-  for (unsigned i = 0; i < arguments.size(); ++i) {
-    if (arguments[i]->isPointerTy()) function->addParamAttr(i, llvm::Attribute::NoAlias);
+  for (unsigned i = 0; i < type->getNumParams(); ++i) {
+    if (type->getParamType(i)->isPointerTy()) function->addParamAttr(i, llvm::Attribute::NoAlias);
   }
   return function;
 }
@@ -103,19 +111,13 @@ void emit_loop_nest(KernelEmitter& emitter, const ir::Kernel& kernel, const ir::
 
 }  // namespace
 
-llvm::Function* make_kernel_function(llvm::Module& module, const Target& target, const std::string& name) {
-  llvm::Type* pointer = llvm::PointerType::getUnqual(module.getContext());
-  llvm::Type* i64 = llvm::Type::getInt64Ty(module.getContext());
-  return make_function(module, target, name, {pointer, pointer, i64, i64, pointer},
-                       llvm::GlobalValue::ExternalLinkage);
-}
-
 llvm::Function* make_tile_function(llvm::Module& module, const Target& target, const std::string& name,
                                    int numbers, int pointers) {
   llvm::Type* pointer = llvm::PointerType::getUnqual(module.getContext());
   std::vector<llvm::Type*> arguments(static_cast<size_t>(2 + pointers), pointer);
   for (int i = 0; i < numbers; ++i) arguments.push_back(llvm::Type::getInt64Ty(module.getContext()));
-  return make_function(module, target, name, arguments, llvm::GlobalValue::InternalLinkage);
+  return make_function(module, target, name, function_type(module.getContext(), arguments),
+                       llvm::GlobalValue::InternalLinkage);
 }
 
 std::vector<llvm::Value*> unflatten(KernelEmitter& emitter, llvm::Value* flat,
@@ -135,11 +137,20 @@ std::vector<llvm::Value*> unflatten(KernelEmitter& emitter, llvm::Value* flat,
   return at;
 }
 
-EmittedKernel emit_kernel(llvm::Module& module, const ir::Program& program, const Target& target,
-                          const ir::Kernel& kernel, const std::string& name) {
-  EmittedKernel emitted;
-  emitted.function = make_kernel_function(module, target, name);
-  KernelEmitter emitter(emitted.function, program, target, emitted.signature);
+llvm::Function* declare_kernel(llvm::Module& module, const std::string& name) {
+  if (llvm::Function* known = module.getFunction(name)) return known;
+  auto* function = llvm::Function::Create(kernel_type(module.getContext()),
+                                          llvm::GlobalValue::ExternalLinkage, name, module);
+  function->setVisibility(llvm::GlobalValue::HiddenVisibility);
+  return function;
+}
+
+KernelSignature emit_kernel(llvm::Module& module, const ir::Program& program, const Target& target,
+                            const ir::Kernel& kernel, const std::string& name) {
+  KernelSignature signature;
+  llvm::Function* function = make_function(module, target, name, kernel_type(module.getContext()),
+                                           llvm::GlobalValue::ExternalLinkage);
+  KernelEmitter emitter(function, program, target, signature);
   if (auto* nest = std::get_if<ir::LoopNest>(&kernel.body)) {
     emit_loop_nest(emitter, kernel, *nest);
   } else if (auto* contraction = std::get_if<ir::Contraction>(&kernel.body)) {
@@ -162,7 +173,7 @@ EmittedKernel emit_kernel(llvm::Module& module, const ir::Program& program, cons
     fail(ErrorKind::kInternal, "a call of a runtime kernel has no function of its own");
   }
   emitter.builder.CreateRetVoid();
-  return emitted;
+  return signature;
 }
 
 }  // namespace dlc::codegen

@@ -7,18 +7,14 @@
 
 namespace dlc::codegen {
 
-struct EmittedKernel {
-  llvm::Function* function = nullptr;
-  KernelSignature signature;
-};
+// Adds the function to the module, for the program's other modules to call. Requires a scheduled kernel
+// (LoopNest or Contraction; calls have no function of their own).
+KernelSignature emit_kernel(llvm::Module& module, const ir::Program& program, const Target& target,
+                            const ir::Kernel& kernel, const std::string& name);
+// The function of emit_kernel() in a module that calls it.
+llvm::Function* declare_kernel(llvm::Module& module, const std::string& name);
 
-// Requires a scheduled kernel (LoopNest or Contraction; calls have no function of their own).
-EmittedKernel emit_kernel(llvm::Module& module, const ir::Program& program, const Target& target,
-                          const ir::Kernel& kernel, const std::string& name);
-
-// The type of kernel functions, and one with further pointers, then i64 arguments, in place of (begin, end,
-// scratch).
-llvm::Function* make_kernel_function(llvm::Module& module, const Target& target, const std::string& name);
+// A function of the module's own with (buffers, dims), further pointers, then i64 arguments.
 llvm::Function* make_tile_function(llvm::Module& module, const Target& target, const std::string& name,
                                    int numbers, int pointers = 0);
 

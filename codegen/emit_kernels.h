@@ -1,6 +1,7 @@
 // All kernels of a program, equal ones once.
 #pragma once
 
+#include "codegen/code_units.h"
 #include "codegen/emit_program.h"
 
 namespace dlc::codegen {
@@ -10,8 +11,8 @@ struct KernelSet {
   int distinct = 0;
 };
 
-// Adds one function per distinct kernel to the module.
-KernelSet emit_kernels(llvm::Module& module, const ir::Program& program, const Target& target,
-                       const std::string& prefix);
+// Adds one function per distinct kernel, `per_unit` of them to a module in the order of the program.
+KernelSet emit_kernels(CodeUnits& units, const ir::Program& program, const Target& target,
+                       const std::string& prefix, int per_unit);
 
 }  // namespace dlc::codegen

@@ -14,10 +14,11 @@
 
 namespace dlc::codegen {
 
-// How one kernel step is run: a function of type dlc_kernel_fn, which steps with equal kernels share, and the
-// buffers and Dims of this step in the order of the function's arrays.
+// How one kernel step is run: the name of a function of type dlc_kernel_fn, which steps with equal kernels
+// share and which may be in another module, and the buffers and Dims of this step in the order of the
+// function's arrays.
 struct KernelCode {
-  llvm::Function* function = nullptr;
+  std::string function;
   KernelSignature signature;
 };
 

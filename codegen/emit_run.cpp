@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "codegen/emit_kernel.h"
 #include "runtime/error.h"
 
 namespace dlc::codegen {
@@ -219,6 +220,7 @@ void RunEmitter::call_kernel(const ir::Kernel& kernel) {
     builder_.CreateStore(root_pointer(signature.buffers[i]),
                          builder_.CreateConstInBoundsGEP1_64(builder_.getPtrTy(), arguments_, i));
   }
+  llvm::Function* function = declare_kernel(module_, code.function);
   llvm::Value* first_dim = slot_address(dims.base);
   bool is_short = signature.task_count == Dim(1) ||
                   (signature.work.is_constant() && signature.work.value() < kDirectCallNs);
@@ -226,14 +228,14 @@ void RunEmitter::call_kernel(const ir::Kernel& kernel) {
   layout_.scratch_bytes = std::max(layout_.scratch_bytes, signature.scratch_bytes);
   if (is_short && signature.scratch_bytes == 0) {
     llvm::Value* no_scratch = llvm::ConstantPointerNull::get(builder_.getPtrTy());
-    builder_.CreateCall(code.function, {arguments_, first_dim, constant(0), count, no_scratch});
+    builder_.CreateCall(function, {arguments_, first_dim, constant(0), count, no_scratch});
     return;
   }
   llvm::Value* work = dim_emitter().emit_saturating(signature.work);
   llvm::Type *pointer = builder_.getPtrTy(), *i64 = builder_.getInt64Ty();
   llvm::FunctionCallee parallel_for =
       runtime("dlc_parallel_for", builder_.getVoidTy(), {pointer, pointer, pointer, pointer, i64, i64});
-  builder_.CreateCall(parallel_for, {frame_, code.function, arguments_, first_dim, count, work});
+  builder_.CreateCall(parallel_for, {frame_, function, arguments_, first_dim, count, work});
 }
 
 void RunEmitter::count_kernel(const ir::Kernel& kernel) {

@@ -67,13 +67,13 @@ std::vector<RuntimeSymbol> runtime_symbols() {
 // Code and constants of one linked model.
 class LinkedModel {
  public:
-  LinkedModel(const std::string& object, const Tensor& constants, const std::string& model_name)
+  LinkedModel(const std::vector<std::string>& objects, const Tensor& constants, const std::string& model_name)
       : constants_(constants),
         session_(expect(orc::SelfExecutorProcessControl::Create())),
         layer_(session_, expect(llvm::jitlink::InProcessMemoryManager::Create())) {
     // Faults are reported by lookup(); the session would print them as well.
     session_.setErrorReporter([](llvm::Error error) { llvm::consumeError(std::move(error)); });
-    link(object, model_name);
+    link(objects, model_name);
   }
 
   ~LinkedModel() {
@@ -83,7 +83,7 @@ class LinkedModel {
   const dlc_model* model() const { return model_; }
 
  private:
-  void link(const std::string& object, const std::string& model_name) {
+  void link(const std::vector<std::string>& objects, const std::string& model_name) {
     orc::JITDylib& library = session_.createBareJITDylib(model_name);
     orc::SymbolMap symbols;
     auto define = [&](llvm::StringRef name, const void* address) {
@@ -94,8 +94,10 @@ class LinkedModel {
     expect(library.define(orc::absoluteSymbols(std::move(symbols))));
     // libc and libm.
     library.addGenerator(expect(orc::DynamicLibrarySearchGenerator::GetForCurrentProcess('\0')));
-    auto buffer = llvm::MemoryBuffer::getMemBuffer(object, model_name, false);
-    expect(layer_.add(library, std::move(buffer)));
+    for (size_t i = 0; i < objects.size(); ++i) {
+      const std::string name = fmt::format("{}.{}", model_name, i);
+      expect(layer_.add(library, llvm::MemoryBuffer::getMemBuffer(objects[i], name, false)));
+    }
     orc::ExecutorSymbolDef found = expect(session_.lookup({&library}, descriptor_symbol(model_name)));
     model_ = found.getAddress().toPtr<const dlc_model*>();
   }
@@ -108,9 +110,9 @@ class LinkedModel {
 
 }  // namespace
 
-runtime::Program load_object(const std::string& object, const Tensor& constants,
-                             const std::string& model_name) {
-  auto linked = std::make_shared<LinkedModel>(object, constants, model_name);
+runtime::Program load_objects(const std::vector<std::string>& objects, const Tensor& constants,
+                              const std::string& model_name) {
+  auto linked = std::make_shared<LinkedModel>(objects, constants, model_name);
   const dlc_model* model = linked->model();
   const char* own = model->constants == nullptr ? constants.as<char>() : nullptr;
   return runtime::Program(model, own, std::move(linked));

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <list>
 #include <mutex>
 
 #include <sys/mman.h>
@@ -63,19 +64,28 @@ void write_constants(const LinkInput& input, const std::function<void(std::strin
   if (input.constants.defined()) {
     data = {input.constants.as<char>(), static_cast<size_t>(input.constants.byte_size())};
   }
-  write_constants_object(data, constants_symbol(input.name), elf_machine(input.object), write);
+  write_constants_object(data, constants_symbol(input.name), elf_machine(input.objects.front()), write);
 }
 
 void write_constants(const LinkInput& input, MemoryFile& file) {
   write_constants(input, [&](std::string_view bytes) { file.write(bytes); });
 }
 
+std::list<MemoryFile> object_files(const LinkInput& input) {
+  std::list<MemoryFile> files;
+  for (const std::string& object : input.objects) files.emplace_back(object);
+  return files;
+}
+
 // LLD keeps its state in globals: one link at a time.
-void run_linker(const std::vector<std::string>& arguments) {
+void run_linker(const std::vector<std::string>& arguments, const std::list<MemoryFile>& objects) {
   static std::mutex mutex;
   std::lock_guard<std::mutex> lock(mutex);
   std::vector<const char*> pointers = {"ld.lld"};
   for (const std::string& argument : arguments) pointers.push_back(argument.c_str());
+  std::vector<std::string> paths;
+  for (const MemoryFile& object : objects) paths.push_back(object.path());
+  for (const std::string& path : paths) pointers.push_back(path.c_str());
   std::string messages;
   llvm::raw_string_ostream stream(messages);
   lld::Result result = lld::lldMain(pointers, stream, stream, {{lld::Gnu, &lld::elf::link}});
@@ -117,7 +127,7 @@ llvm::NewArchiveMember archive_member(llvm::StringRef bytes, const std::string& 
 }
 
 void check_host(const LinkInput& input) {
-  if (elf_machine(input.object) != host_elf_machine()) {
+  if (elf_machine(input.objects.front()) != host_elf_machine()) {
     fail(ErrorKind::kUsage,
          "a library is linked on the machine that it is for: write an object (--emit obj) and link it there");
   }
@@ -135,7 +145,7 @@ std::string_view runtime_archive() {
 void link_shared_library(const LinkInput& input, const std::string& path) {
   check_host(input);
   OutputFile output(path);
-  MemoryFile object(input.object), constants, archive(runtime_archive()), exports(export_list(input.name));
+  MemoryFile constants, archive(runtime_archive()), exports(export_list(input.name));
   write_constants(input, constants);
   run_linker({"-shared",
               "-o",
@@ -154,27 +164,27 @@ void link_shared_library(const LinkInput& input, const std::string& path) {
               "--soname=" + path.substr(path.rfind('/') + 1),
               "--version-script=" + exports.path(),
               "--defsym=dlc_model_descriptor=" + descriptor_symbol(input.name),
-              object.path(),
               constants.path(),
               archive.path(),
               system_library_path("libm.so.6"),
-              system_library_path("libc.so.6")});
+              system_library_path("libc.so.6")},
+             object_files(input));
   output.commit(0777);
 }
 
 void link_object(const LinkInput& input, const std::string& path) {
   OutputFile output(path);
-  MemoryFile object(input.object), constants;
+  MemoryFile constants;
   write_constants(input, constants);
-  run_linker({"-r", "-o", output.temporary_path(), thread_flag(), object.path(), constants.path()});
+  run_linker({"-r", "-o", output.temporary_path(), thread_flag(), constants.path()}, object_files(input));
   output.commit();
 }
 
 void link_archive(const LinkInput& input, const std::string& path) {
   check_host(input);
   OutputFile output(path), linked(path);
-  MemoryFile object(input.object), archive(runtime_archive());
-  run_linker({"-r", "-o", linked.temporary_path(), thread_flag(), object.path(), archive.path()});
+  MemoryFile archive(runtime_archive());
+  run_linker({"-r", "-o", linked.temporary_path(), thread_flag(), archive.path()}, object_files(input));
   const llvm::SmallVector<char, 0> code = localize_hidden(linked.temporary_path());
   std::string constants;
   write_constants(input, [&](std::string_view bytes) { constants += bytes; });

@@ -2,15 +2,16 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "runtime/tensor.h"
 
 namespace dlc::codegen {
 
 struct LinkInput {
-  const std::string& name;    // of the model, as in emit_program()
-  const std::string& object;  // bytes of the ELF object
-  const Tensor constants;     // uint8; undefined or empty: none, or in a file
+  const std::string& name;                  // of the model, as in emit_program()
+  const std::vector<std::string>& objects;  // bytes of the ELF objects, one at least
+  const Tensor constants;                   // uint8; undefined or empty: none, or in a file
 };
 
 // A shared library that needs libc and libm only and exports dlc_model_descriptor and the functions of the

@@ -86,6 +86,10 @@ void add_flags(CLI::App& app, Flags& flags) {
          "--name", flags.compile.name,
          "Of the model: what the names in its library and header begin with. Default: the output's name")
       ->type_name("NAME");
+  app.add_option("--threads", flags.compile.threads,
+                 "Threads that compile; the result does not depend on it. Default: as many as there are")
+      ->type_name("COUNT")
+      ->check(CLI::Range(1, 1024));
   app.add_flag("--profile", flags.compile.profile, "Let dlc-run --profile measure the library's kernels");
   app.add_flag("-q,--quiet", flags.quiet, "No progress and no summary");
   add_pass_flags(app, flags.compile.passes, flags.dump_dir);

@@ -157,7 +157,8 @@ void bench(const std::string& name, const MakeProblem& make_problem) {
   const ir::Kernel& kernel = std::get<ir::KernelStep>(problem.program.main.steps.back().node).kernel;
   auto context = std::make_unique<llvm::LLVMContext>();
   std::unique_ptr<llvm::Module> module = codegen::make_module(*context, target, "bench");
-  codegen::EmittedKernel emitted = codegen::emit_kernel(*module, problem.program, target, kernel, "kernel");
+  const codegen::KernelSignature signature =
+      codegen::emit_kernel(*module, problem.program, target, kernel, "kernel");
   codegen::optimize(*module, target);
   if (std::getenv("DUMP_ASM")) fmt::print("{}", codegen::to_assembly(*module, target));
   auto jit = take(llvm::orc::LLJITBuilder().create());
@@ -166,15 +167,15 @@ void bench(const std::string& name, const MakeProblem& make_problem) {
 
   std::vector<Tensor> keep;
   std::vector<void*> buffers;
-  for (ir::BufferId id : emitted.signature.buffers) {
+  for (ir::BufferId id : signature.buffers) {
     const ir::Buffer& buffer = problem.program.buffer(id);
     keep.push_back(buffer.kind == ir::BufferKind::kConstant
                        ? buffer.constant
                        : random_tensor(ir::static_shape(buffer.shape), 1));
     buffers.push_back(keep.back().mutable_data());
   }
-  const int64_t tasks = emitted.signature.task_count.value();
-  const Tensor scratch(DType::kUint8, {emitted.signature.scratch_bytes + 64});
+  const int64_t tasks = signature.task_count.value();
+  const Tensor scratch(DType::kUint8, {signature.scratch_bytes + 64});
   char* scratch_memory = static_cast<char*>(const_cast<void*>(scratch.data()));
   scratch_memory += 63 & -reinterpret_cast<intptr_t>(scratch_memory);
   using Clock = std::chrono::steady_clock;

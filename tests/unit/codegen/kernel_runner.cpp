@@ -80,7 +80,8 @@ class Runner {
   void run_kernel(const ir::Kernel& kernel) {
     auto context = std::make_unique<llvm::LLVMContext>();
     std::unique_ptr<llvm::Module> module = codegen::make_module(*context, target_, "test");
-    codegen::EmittedKernel emitted = codegen::emit_kernel(*module, program_, target_, kernel, "kernel");
+    const codegen::KernelSignature signature =
+        codegen::emit_kernel(*module, program_, target_, kernel, "kernel");
     codegen::optimize(*module, target_);
     std::string object = codegen::to_object(*module, target_);
     auto jit = take(llvm::orc::LLJITBuilder().create());
@@ -89,13 +90,13 @@ class Runner {
     }
     auto function = take(jit->lookup("kernel")).toPtr<dlc_kernel_fn>();
     std::vector<void*> buffers;
-    for (ir::BufferId id : emitted.signature.buffers) buffers.push_back(memory_.at(id).data());
+    for (ir::BufferId id : signature.buffers) buffers.push_back(memory_.at(id).data());
     std::vector<int64_t> dims;
-    for (const ir::Dim& dim : emitted.signature.dims) dims.push_back(evaluate(dim));
-    const int64_t tasks = evaluate(emitted.signature.task_count);
+    for (const ir::Dim& dim : signature.dims) dims.push_back(evaluate(dim));
+    const int64_t tasks = evaluate(signature.task_count);
     // In two pieces, as two threads would run it.
     for (const auto& [begin, end] : {std::pair(tasks / 2, tasks), std::pair(int64_t{0}, tasks / 2)}) {
-      GuardedBuffer scratch(static_cast<size_t>(emitted.signature.scratch_bytes), guard_);
+      GuardedBuffer scratch(static_cast<size_t>(signature.scratch_bytes), guard_);
       std::memset(scratch.data(), 0xff, scratch.size());
       function(buffers.data(), dims.data(), begin, end, scratch.data());
     }
