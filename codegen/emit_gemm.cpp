@@ -41,6 +41,10 @@ class GemmEmitter {
     const Dim depth = count(problem_.form.windows) * problem_.form.k.extent;
     signature.work = ir::floor_div(batch * rows * panels * depth, Dim(4)) + Dim(1);
     constant_rows_ = rows.constant();
+    constant_panels_ = panels.constant();
+    if (problem_.form.n.extent.is_constant()) {
+      last_columns_ = static_cast<int>((problem_.form.n.extent.value() + kPanel - 1) % kPanel) + 1;
+    }
 
     emit_for(builder_, function_->getArg(2), function_->getArg(3), emitter_.index(1), "task",
              [&](llvm::Value* task) {
@@ -61,36 +65,60 @@ class GemmEmitter {
     llvm::Value* step = emitter_.index(plan_.rows);
     llvm::Value* left = builder_.CreateSRem(builder_.CreateSub(row_end, row), step);
     llvm::Value* whole_end = builder_.CreateSub(row_end, left);
-    over_panels(panel, panel_end, plan_.panels, [&](llvm::Value* j, int panels) {
+    over_panels(panel, panel_end, plan_.panels, [&](llvm::Value* j, int panels, Last last) {
       emit_for(builder_, row, whole_end, step, "rows",
-               [&](llvm::Value* i) { tile(plan_.rows, panels, batch, i, j); });
+               [&](llvm::Value* i) { tile(plan_.rows, panels, last, batch, i, j); });
     });
     for (int rows = 1; rows < plan_.rows; ++rows) {
       // Blocks are multiples of the tile, so only the very last one has rows left, and their number may be
       // known.
       if (constant_rows_ && *constant_rows_ % plan_.rows != rows) continue;
       emit_if(builder_, builder_.CreateICmpEQ(left, emitter_.index(rows)), "rest", [&] {
-        over_panels(panel, panel_end, plan_.panels_for(rows),
-                    [&](llvm::Value* j, int panels) { tile(rows, panels, batch, whole_end, j); });
+        over_panels(panel, panel_end, plan_.panels_for(rows), [&](llvm::Value* j, int panels, Last last) {
+          tile(rows, panels, last, batch, whole_end, j);
+        });
       });
     }
   }
 
-  // Groups of `group` panels, then what is left one by one.
-  void over_panels(llvm::Value* begin, llvm::Value* end, int group,
-                   const std::function<void(llvm::Value* panel, int panels)>& body) {
+  // Whether a tile holds the last panel.
+  enum class Last { kNo, kMaybe, kYes };
+  using TileBody = std::function<void(llvm::Value* panel, int panels, Last last)>;
+
+  // Groups of `group` panels, then what is left: at once, where its number is known, else one by one.
+  void over_panels(llvm::Value* begin, llvm::Value* end, int group, const TileBody& body) {
+    // Then only the very last block has panels left.
+    const bool aligned =
+        constant_panels_ && (plan_.block_panels % group == 0 || *constant_panels_ <= plan_.block_panels);
+    const int rest = aligned ? static_cast<int>(*constant_panels_ % group) : 0;
+    Last last = Last::kMaybe;
+    if (aligned && rest > 0) last = Last::kNo;
+    if (constant_panels_ == group) last = Last::kYes;
     llvm::Value* left = builder_.CreateSRem(builder_.CreateSub(end, begin), emitter_.index(group));
     llvm::Value* whole_end = builder_.CreateSub(end, left);
     emit_for(builder_, begin, whole_end, emitter_.index(group), "panels",
-             [&](llvm::Value* j) { body(j, group); });
-    if (group == 1) return;
-    emit_for(builder_, whole_end, end, emitter_.index(1), "panel", [&](llvm::Value* j) { body(j, 1); });
+             [&](llvm::Value* j) { body(j, group, last); });
+    if (rest > 0) {
+      emit_if(builder_, builder_.CreateICmpNE(left, emitter_.index(0)), "rest",
+              [&] { body(whole_end, rest, Last::kYes); });
+    } else if (!aligned && group > 1) {
+      emit_for(builder_, whole_end, end, emitter_.index(1), "panel",
+               [&](llvm::Value* j) { body(j, 1, Last::kMaybe); });
+    }
   }
 
-  void tile(int rows, int panels, llvm::Value* batch, llvm::Value* row, llvm::Value* panel) {
-    llvm::Function* callee = emit_tile(problem_, rows, panels);
-    builder_.CreateCall(
-        callee, {function_->getArg(0), function_->getArg(1), function_->getArg(4), batch, row, panel});
+  void tile(int rows, int panels, Last last, llvm::Value* batch, llvm::Value* row, llvm::Value* panel) {
+    auto call = [&](int last_columns) {
+      builder_.CreateCall(
+          emit_tile(problem_, rows, panels, last_columns),
+          {function_->getArg(0), function_->getArg(1), function_->getArg(4), batch, row, panel});
+    };
+    if (last == Last::kNo || last_columns_ > kPanel / 2) return call(kPanel);
+    if (last == Last::kYes) return call(last_columns_);
+    llvm::Value* end = builder_.CreateAdd(panel, emitter_.index(panels));
+    llvm::Value* is_last = builder_.CreateICmpEQ(end, emitter_.index(*constant_panels_));
+    emit_if(builder_, is_last, "last", [&] { call(last_columns_); });
+    emit_if(builder_, builder_.CreateNot(is_last), "inner", [&] { call(kPanel); });
   }
 
   KernelEmitter& emitter_;
@@ -99,6 +127,8 @@ class GemmEmitter {
   const GemmPlan& plan_;
   llvm::Function* function_;
   std::optional<int64_t> constant_rows_;
+  std::optional<int64_t> constant_panels_;
+  int last_columns_ = kPanel;  // of the last panel, where N is known
 };
 
 }  // namespace

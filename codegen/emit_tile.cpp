@@ -1,5 +1,6 @@
 #include "codegen/emit_tile.h"
 
+#include <fmt/format.h>
 #include <llvm/IR/Intrinsics.h>
 #include <llvm/IR/Module.h>
 
@@ -24,12 +25,39 @@ std::vector<Dim> extents(const std::vector<ContractionAxis>& axes) {
   return result;
 }
 
+// Consecutive columns of one panel that fill a vector.
+struct Column {
+  int panel;
+  int offset;  // in the panel
+  int lanes;
+};
+
+// Below 256 bits a narrower vector costs as much.
+constexpr int kNarrowestBits = 256;
+
+// Columns beyond `last_columns` of the last panel get no vector, or a narrower one.
+std::vector<Column> columns_of(const GemmPlan& plan, int panels, int last_columns, int element_bits) {
+  std::vector<Column> columns;
+  for (int j = 0; j < panels; ++j) {
+    const int used = j == panels - 1 ? last_columns : kPanel;
+    for (int offset = 0; offset < used; offset += plan.lanes) {
+      int lanes = plan.lanes;
+      while (lanes / 2 >= used - offset && lanes * element_bits > kNarrowestBits) lanes /= 2;
+      columns.push_back({j, offset, lanes});
+    }
+  }
+  return columns;
+}
+
 class TileEmitter {
  public:
-  TileEmitter(const TileProblem& problem, int rows, int panels, llvm::Function* function)
+  TileEmitter(const TileProblem& problem, int rows, int panels, int last_columns, llvm::Function* function)
       : p_(problem),
         rows_(rows),
         panels_(panels),
+        last_columns_(last_columns),
+        columns_(
+            columns_of(problem.plan, panels, last_columns, bit_width(problem.contraction.accumulator_type))),
         emitter_(function, problem.program, problem.target, problem.signature),
         builder_(emitter_.builder),
         first_row_(function->getArg(4)),
@@ -43,14 +71,12 @@ class TileEmitter {
   }
 
   void run() {
-    type_ = llvm::FixedVectorType::get(emitter_.scalar_type(p_.contraction.accumulator_type),
-                                       static_cast<unsigned>(p_.plan.lanes));
-    accumulators_.resize(static_cast<size_t>(rows_ * panels_ * p_.plan.vectors));
-    for (llvm::AllocaInst*& slot : accumulators_) {
-      slot = emitter_.slot(type_, "acc");
-      builder_.CreateStore(llvm::Constant::getNullValue(type_), slot);
-    }
     for (int r = 0; r < rows_; ++r) {
+      for (const Column& column : columns_) {
+        llvm::Type* type = vector_of(emitter_.scalar_type(p_.contraction.accumulator_type), column);
+        accumulators_.push_back(emitter_.slot(type, "acc"));
+        builder_.CreateStore(llvm::Constant::getNullValue(type), accumulators_.back());
+      }
       llvm::Value* row = builder_.CreateAdd(first_row_, emitter_.index(r));
       coordinates_.push_back(unflatten(emitter_, row, extents(p_.form.m)));
     }
@@ -71,8 +97,12 @@ class TileEmitter {
     for (size_t i = 0; i < axes.size(); ++i) emitter_.vars[axes[i].var] = values[i];
   }
 
-  llvm::AllocaInst* accumulator(int row, int vector) const {
-    return accumulators_[static_cast<size_t>(row * panels_ * p_.plan.vectors + vector)];
+  static llvm::Type* vector_of(llvm::Type* element, const Column& column) {
+    return llvm::FixedVectorType::get(element, static_cast<unsigned>(column.lanes));
+  }
+
+  llvm::AllocaInst* accumulator(int row, size_t column) const {
+    return accumulators_[static_cast<size_t>(row) * columns_.size() + column];
   }
 
   // Loops over the taps; the innermost sums along k.
@@ -172,18 +202,16 @@ class TileEmitter {
   }
 
   std::vector<llvm::Value*> load_columns(const Streams& streams, llvm::Value* k, DType b_type) {
-    const auto lanes = static_cast<unsigned>(p_.plan.lanes);
-    auto* vector = llvm::FixedVectorType::get(emitter_.memory_type(b_type), lanes);
+    llvm::Type* element = emitter_.memory_type(b_type);
     const llvm::Align align(static_cast<uint64_t>(bit_width(b_type)) / 8);
     std::vector<llvm::Value*> columns;
     llvm::Value* b_offset = builder_.CreateMul(k, emitter_.index(kPanel));
-    for (llvm::Value* panel : streams.panels) {
-      for (int v = 0; v < p_.plan.vectors; ++v) {
-        llvm::Value* offset = builder_.CreateAdd(b_offset, emitter_.index(v * p_.plan.lanes));
-        llvm::Value* at = builder_.CreateGEP(emitter_.memory_type(b_type), panel, offset);
-        llvm::Value* column = builder_.CreateAlignedLoad(vector, at, align);
-        columns.push_back(emitter_.convert(column, b_type, p_.contraction.accumulator_type));
-      }
+    for (const Column& column : columns_) {
+      llvm::Value* offset = builder_.CreateAdd(b_offset, emitter_.index(column.offset));
+      llvm::Value* at =
+          builder_.CreateGEP(element, streams.panels[static_cast<size_t>(column.panel)], offset);
+      llvm::Value* value = builder_.CreateAlignedLoad(vector_of(element, column), at, align);
+      columns.push_back(emitter_.convert(value, b_type, p_.contraction.accumulator_type));
     }
     return columns;
   }
@@ -196,11 +224,11 @@ class TileEmitter {
       llvm::Value* at = builder_.CreateGEP(element_type, streams.rows[static_cast<size_t>(r)], a_offset);
       llvm::Value* element = emitter_.convert(builder_.CreateAlignedLoad(element_type, at, align), a_type,
                                               p_.contraction.accumulator_type);
-      llvm::Value* splat = builder_.CreateVectorSplat(static_cast<unsigned>(p_.plan.lanes), element);
-      for (int v = 0; v < panels_ * p_.plan.vectors; ++v) {
-        llvm::AllocaInst* slot = accumulator(r, v);
-        llvm::Value* sum = builder_.CreateLoad(type_, slot);
-        builder_.CreateStore(multiply_add(emitter_, splat, columns[static_cast<size_t>(v)], sum), slot);
+      for (size_t c = 0; c < columns_.size(); ++c) {
+        llvm::Value* splat = builder_.CreateVectorSplat(static_cast<unsigned>(columns_[c].lanes), element);
+        llvm::AllocaInst* slot = accumulator(r, c);
+        llvm::Value* sum = builder_.CreateLoad(slot->getAllocatedType(), slot);
+        builder_.CreateStore(multiply_add(emitter_, splat, columns[c], sum), slot);
       }
     }
   }
@@ -222,32 +250,36 @@ class TileEmitter {
   void finish() {
     for (int j = 0; j < panels_; ++j) {
       llvm::Value* panel = builder_.CreateAdd(first_panel_, emitter_.index(j));
-      llvm::Value* column = builder_.CreateMul(panel, emitter_.index(kPanel));
+      llvm::Value* first = builder_.CreateMul(panel, emitter_.index(kPanel));
       const Dim& n = p_.form.n.extent;
+      const bool is_last = j == panels_ - 1 && last_columns_ < kPanel;
       if (n.is_constant() && n.value() % kPanel == 0) {
-        store_panel(j, column, nullptr);
-        continue;
+        store_panel(j, first, nullptr);
+      } else if (is_last) {
+        store_panel(j, first, emitter_.index(last_columns_));
+      } else {
+        llvm::Value* left = builder_.CreateSub(emitter_.dim(n), first);
+        llvm::Value* whole = builder_.CreateICmpSGE(left, emitter_.index(kPanel));
+        emit_if(builder_, whole, "whole", [&] { store_panel(j, first, nullptr); });
+        emit_if(builder_, builder_.CreateNot(whole), "part", [&] { store_panel(j, first, left); });
       }
-      llvm::Value* left = builder_.CreateSub(emitter_.dim(n), column);
-      llvm::Value* whole = builder_.CreateICmpSGE(left, emitter_.index(kPanel));
-      emit_if(builder_, whole, "whole", [&] { store_panel(j, column, nullptr); });
-      emit_if(builder_, builder_.CreateNot(whole), "part", [&] { store_panel(j, column, left); });
     }
   }
 
-  void store_panel(int panel, llvm::Value* column, llvm::Value* left) {
+  // The columns from `first` on, `left` of them at most.
+  void store_panel(int panel, llvm::Value* first, llvm::Value* left) {
     const ir::Contraction& c = p_.contraction;
     for (int r = 0; r < rows_; ++r) {
       set_vars(p_.form.m, coordinates_[static_cast<size_t>(r)]);
-      for (int v = 0; v < p_.plan.vectors; ++v) {
+      for (size_t i = 0; i < columns_.size(); ++i) {
+        const Column& column = columns_[i];
+        if (column.panel != panel) continue;
+        llvm::Value* offset = emitter_.index(column.offset);
         emitter_.vars.erase(p_.form.n.var);
-        emitter_.lanes = {p_.form.n.var, p_.plan.lanes,
-                          builder_.CreateAdd(column, emitter_.index(v * p_.plan.lanes)), nullptr};
-        if (left)
-          emitter_.lanes.mask = lanes_below(
-              emitter_, builder_.CreateSub(left, emitter_.index(v * p_.plan.lanes)), p_.plan.lanes);
-        emitter_.vars[c.accumulator] =
-            builder_.CreateLoad(type_, accumulator(r, panel * p_.plan.vectors + v));
+        emitter_.lanes = {p_.form.n.var, column.lanes, builder_.CreateAdd(first, offset), nullptr};
+        if (left) emitter_.lanes.mask = lanes_below(emitter_, builder_.CreateSub(left, offset), column.lanes);
+        llvm::AllocaInst* sum = accumulator(r, i);
+        emitter_.vars[c.accumulator] = builder_.CreateLoad(sum->getAllocatedType(), sum);
         emitter_.store(c.out, c.out_index, emitter_.emit_vector(c.epilogue));
         emitter_.lanes = {};
       }
@@ -257,26 +289,27 @@ class TileEmitter {
   const TileProblem& p_;
   const int rows_;
   const int panels_;
+  const int last_columns_;
+  const std::vector<Column> columns_;
   KernelEmitter emitter_;
   llvm::IRBuilder<>& builder_;
   llvm::Value* first_row_;
   llvm::Value* first_panel_;
   llvm::Value* ahead_ = nullptr;
-  llvm::FixedVectorType* type_ = nullptr;
-  std::vector<llvm::AllocaInst*> accumulators_;
+  std::vector<llvm::AllocaInst*> accumulators_;         // of each row, by column vector
   std::vector<std::vector<llvm::Value*>> coordinates_;  // of each row, along the M axes
 };
 
 }  // namespace
 
-llvm::Function* emit_tile(const TileProblem& problem, int rows, int panels) {
-  const std::string name =
-      problem.name + ".tile" + std::to_string(rows) + "x" + std::to_string(panels * kPanel);
+llvm::Function* emit_tile(const TileProblem& problem, int rows, int panels, int last_columns) {
+  const int columns = (panels - 1) * kPanel + last_columns;
+  const std::string name = fmt::format("{}.tile{}x{}", problem.name, rows, columns);
   if (llvm::Function* known = problem.module.getFunction(name)) return known;
   llvm::Function* function =
       make_tile_function(problem.module, problem.target, name,
                          static_cast<int>(3 + problem.arguments.size()) + (problem.ahead > 0 ? 1 : 0), 1);
-  TileEmitter(problem, rows, panels, function).run();
+  TileEmitter(problem, rows, panels, last_columns, function).run();
   return function;
 }
 

@@ -27,7 +27,8 @@ struct TileProblem {
 
 // A function (buffers, dims, scratch, batch, first row, first panel, arguments...) that computes `rows` x
 // `panels * kPanel` elements of the output. All rows exist; of the last panel's columns those beyond N are
-// not stored.
-llvm::Function* emit_tile(const TileProblem& problem, int rows, int panels);
+// not stored. `last_columns` below kPanel: N is known to end after as many columns of the last panel, and
+// fewer or narrower vectors are computed of it.
+llvm::Function* emit_tile(const TileProblem& problem, int rows, int panels, int last_columns = kPanel);
 
 }  // namespace dlc::codegen
