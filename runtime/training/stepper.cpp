@@ -1,0 +1,149 @@
+#include "runtime/training/stepper.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "runtime/error.h"
+
+namespace dlc::training {
+namespace {
+
+Tensor copy_of(const Tensor& tensor) {
+  Tensor result(tensor.dtype(), tensor.shape());
+  if (tensor.byte_size() > 0) {
+    std::memcpy(result.mutable_data(), tensor.data(), static_cast<size_t>(tensor.byte_size()));
+  }
+  return result;
+}
+
+void check_fits(const State& state, const Tensor& tensor) {
+  if (tensor.dtype() == state.dtype && tensor.shape() == state.shape) return;
+  fail(ErrorKind::kData, "'{}': expected {}[{}], found {}[{}]", state.name, name(state.dtype),
+       fmt::join(state.shape, ", "), name(tensor.dtype()), fmt::join(tensor.shape(), ", "));
+}
+
+}  // namespace
+
+struct Stepper::Runner {
+  const StepProgram& program;
+  runtime::Context context;
+  std::vector<size_t> state_of;  // of the stepper, for each state of the layout
+  Tensor rate{DType::kFloat, {}};
+  Tensor step{DType::kInt64, {}};
+  Tensor draw{DType::kInt64, {}};
+  std::vector<dlc_tensor> inputs;
+  std::vector<dlc_tensor> outputs;
+
+  Runner(const StepProgram& step_program, const runtime::ContextOptions& options,
+         const std::map<std::string, size_t>& by_name)
+      : program(step_program), context(step_program.program, options) {
+    for (const State& state : program.layout.states) state_of.push_back(by_name.at(state.name));
+    inputs.resize(program.program.inputs().size());
+    outputs.resize(program.program.outputs().size());
+  }
+
+  // Runs with the next values of changed states going to `spare`.
+  void run(const Batch& batch, const std::vector<Tensor>& states, const std::vector<Tensor>& spare) {
+    const StepLayout& layout = program.layout;
+    size_t at = 0;
+    for (const Tensor& field : batch.fields) inputs[at++] = runtime::border_tensor(field);
+    const Tensor* const scalars[kScalarInputs] = {&batch.weights, &rate, &step, &draw};
+    for (const Tensor* scalar : scalars) inputs[at++] = runtime::border_tensor(*scalar);
+    for (size_t i : state_of) inputs[at++] = runtime::border_tensor(states[i]);
+    for (size_t i = 0; i < kScalarOutputs + layout.outputs.size(); ++i) outputs[i] = {};
+    at = kScalarOutputs + layout.outputs.size();
+    for (size_t i : layout.changed) outputs[at++] = runtime::border_tensor(spare[state_of[i]]);
+    context.run(inputs, outputs);
+  }
+
+  double scalar(size_t output) const { return *static_cast<const float*>(outputs[output].data); }
+
+  // The model's output as a tensor that looks at the context's memory.
+  Tensor output(size_t i) const {
+    const Field& field = program.layout.outputs[i];
+    return {field.dtype, field.shape, outputs[kScalarOutputs + i].data, nullptr};
+  }
+};
+
+Stepper::Stepper(StepPrograms programs, const std::map<std::string, Tensor>& states,
+                 runtime::ContextOptions options)
+    : programs_(std::move(programs)) {
+  const StepLayout& layout = programs_.step.layout;
+  for (const State& state : layout.states) {
+    by_name_[state.name] = states_.size();
+    states_.emplace_back(state.dtype, state.shape);
+    spare_.emplace_back(state.dtype, state.shape);
+  }
+  if (!options.pool) options.pool = std::make_shared<runtime::ThreadPool>(options.threads);
+  step_ = std::make_unique<Runner>(programs_.step, options, by_name_);
+  if (programs_.accumulate) {
+    accumulate_ = std::make_unique<Runner>(*programs_.accumulate, options, by_name_);
+  }
+  evaluate_ = std::make_unique<Runner>(programs_.evaluate, options, by_name_);
+  set_states(states, {StateRole::kParameter, StateRole::kStatistic});
+}
+
+Stepper::~Stepper() = default;
+
+StepResult Stepper::step(const Batch& batch, double rate) {
+  bool completes = (batches_ + 1) % programs_.batches_per_step == 0;
+  Runner& runner = completes ? *step_ : *accumulate_;
+  runner.rate.set_double(0, rate);
+  runner.step.set_int(0, steps_ + 1);
+  runner.draw.set_int(0, batches_);
+  runner.run(batch, states_, spare_);
+  for (size_t i : runner.program.layout.changed) {
+    std::swap(states_[runner.state_of[i]], spare_[runner.state_of[i]]);
+  }
+  ++batches_;
+  if (completes) ++steps_;
+  return {runner.scalar(0), runner.scalar(1), completes};
+}
+
+EvaluationResult Stepper::evaluate(const Batch& batch) {
+  evaluate_->run(batch, states_, spare_);
+  EvaluationResult result{evaluate_->scalar(0), evaluate_->scalar(1), {}};
+  for (size_t i = 0; i < programs_.evaluate.layout.outputs.size(); ++i) {
+    result.outputs.push_back(evaluate_->output(i));
+  }
+  return result;
+}
+
+std::vector<std::pair<std::string, Tensor>> Stepper::states(std::initializer_list<StateRole> roles) const {
+  std::vector<std::pair<std::string, Tensor>> result;
+  const StepLayout& layout = programs_.step.layout;
+  for (size_t i = 0; i < layout.states.size(); ++i) {
+    const State& state = layout.states[i];
+    bool wanted = std::find(roles.begin(), roles.end(), state.role) != roles.end();
+    if (wanted) result.emplace_back(state.name, copy_of(states_[i]));
+  }
+  return result;
+}
+
+void Stepper::set_states(const std::map<std::string, Tensor>& states,
+                         std::initializer_list<StateRole> roles) {
+  const StepLayout& layout = programs_.step.layout;
+  for (size_t i = 0; i < layout.states.size(); ++i) {
+    const State& state = layout.states[i];
+    if (std::find(roles.begin(), roles.end(), state.role) == roles.end()) continue;
+    auto it = states.find(state.name);
+    if (it == states.end())
+      fail(ErrorKind::kData, "there is no '{}', which the training step needs", state.name);
+    check_fits(state, it->second);
+    states_[i] = copy_of(it->second);
+  }
+}
+
+int64_t Stepper::state_bytes() const {
+  int64_t bytes = 0;
+  for (const Tensor& state : states_) bytes += state.byte_size();
+  for (const Tensor& state : spare_) bytes += state.byte_size();
+  return bytes;
+}
+
+int64_t Stepper::arena_bytes() const {
+  int64_t bytes = step_->context.arena_bytes() + evaluate_->context.arena_bytes();
+  return accumulate_ ? bytes + accumulate_->context.arena_bytes() : bytes;
+}
+
+}  // namespace dlc::training

@@ -1,0 +1,84 @@
+// Runs the programs of a training step and keeps their states.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/program.h"
+#include "runtime/training/loader.h"
+#include "runtime/training/step.h"
+
+namespace dlc::training {
+
+struct StepProgram {
+  runtime::Program program;
+  StepLayout layout;
+};
+
+struct StepPrograms {
+  StepProgram step;
+  std::optional<StepProgram> accumulate;  // where one step takes several batches
+  StepProgram evaluate;
+  int64_t batches_per_step = 1;
+};
+
+struct StepResult {
+  double loss = 0;           // of this batch
+  double gradient_norm = 0;  // of what has been accumulated
+  bool stepped = false;      // false: only gradients were collected
+};
+
+struct EvaluationResult {
+  double loss = 0;
+  double weight = 0;            // the loss is an average over so much
+  std::vector<Tensor> outputs;  // of the model, valid until the next call
+};
+
+class Stepper {
+ public:
+  // The states by name; moments and accumulators that are missing start at zero. Error(kData) where another
+  // is missing or one does not fit.
+  Stepper(StepPrograms programs, const std::map<std::string, Tensor>& states,
+          runtime::ContextOptions options);
+  ~Stepper();
+
+  // One batch. `rate` is used by the batch that completes a step.
+  StepResult step(const Batch& batch, double rate);
+  EvaluationResult evaluate(const Batch& batch);
+
+  int64_t steps() const { return steps_; }      // completed
+  int64_t batches() const { return batches_; }  // seen in training
+  int64_t batches_per_step() const { return programs_.batches_per_step; }
+  void set_counters(int64_t steps, int64_t batches) {
+    steps_ = steps;
+    batches_ = batches;
+  }
+
+  // Copies of the states of a role, by name, in the order of the layout.
+  std::vector<std::pair<std::string, Tensor>> states(std::initializer_list<StateRole> roles) const;
+  // Sets all states of the roles; others of the map are left alone. Error(kData) where one is missing or does
+  // not fit.
+  void set_states(const std::map<std::string, Tensor>& states, std::initializer_list<StateRole> roles);
+  const std::vector<Field>& fields() const { return programs_.step.layout.fields; }  // of a batch
+  // Bytes of the states, and all memory of the contexts.
+  int64_t state_bytes() const;
+  int64_t arena_bytes() const;
+
+ private:
+  struct Runner;  // a program with its context and borders
+
+  StepPrograms programs_;
+  std::vector<Tensor> states_;
+  std::vector<Tensor> spare_;  // of the states that a step changes: the next values
+  std::map<std::string, size_t> by_name_;
+  std::unique_ptr<Runner> step_;
+  std::unique_ptr<Runner> accumulate_;
+  std::unique_ptr<Runner> evaluate_;
+  int64_t steps_ = 0;
+  int64_t batches_ = 0;
+};
+
+}  // namespace dlc::training

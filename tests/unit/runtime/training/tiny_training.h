@@ -1,0 +1,34 @@
+// A small model with everything that a run has to keep: momentum, dropout, accumulation, running statistics.
+#pragma once
+
+#include <memory>
+
+#include "runtime/training/trainer.h"
+
+namespace dlc::training {
+
+// The compiled step, shared by all tests.
+const StepPrograms& tiny_programs();
+std::map<std::string, Tensor> tiny_states();
+
+// 50 points of two clouds; one of them may be NaN.
+std::unique_ptr<Dataset> tiny_data(bool with_nan = false);
+
+// A run from the beginning: data, loaders, stepper, trainer.
+class TinyRun {
+ public:
+  explicit TinyRun(TrainerOptions options, bool with_nan = false);
+
+  Trainer& trainer() { return *trainer_; }
+  Stepper& stepper() { return stepper_; }
+
+ private:
+  std::unique_ptr<Dataset> data_;
+  Split parts_;
+  Loader training_;
+  Loader validation_;
+  Stepper stepper_;
+  std::unique_ptr<Trainer> trainer_;
+};
+
+}  // namespace dlc::training
