@@ -30,7 +30,6 @@ set_target_properties(dlc_test_pch PROPERTIES POSITION_INDEPENDENT_CODE OFF)
 # dlc_add_test_program(FOLDER LABEL): the program, and every case of it as a test of its own, found when ctest starts.
 function(dlc_add_test_program folder label)
   dlc_glob(sources ${folder})
-  list(FILTER sources EXCLUDE REGEX "/fuzz_|_main[.]cpp$")
   if(NOT sources MATCHES "_test[.]cpp")
     return()
   endif()

@@ -337,6 +337,8 @@ Dim broadcast(const Dim& a, const Dim& b) {
   return a < b ? function_of(DimFunction::kBroadcast, a, b) : function_of(DimFunction::kBroadcast, b, a);
 }
 
+bool always_broadcasts(const Dim& from, const Dim& to) { return from == Dim(1) || absorbs(to, from); }
+
 std::optional<Dim> divide_exact(const Dim& a, const Dim& b) {
   if (b == Dim(0)) return std::nullopt;
   Division division = divide_by_polynomial(a, b);

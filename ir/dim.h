@@ -96,6 +96,9 @@ Dim min(const Dim& a, const Dim& b);
 Dim max(const Dim& a, const Dim& b);
 Dim broadcast(const Dim& a, const Dim& b);  // Error(kModel) for constants that do not broadcast
 
+// True where `from` is 1 or `to`, or `to` a broadcast of it, whatever the symbols are.
+bool always_broadcasts(const Dim& from, const Dim& to);
+
 // q with a == q * b as polynomials, if there is one and b is not the constant 0: a*b*c by b*c is a.
 std::optional<Dim> divide_exact(const Dim& a, const Dim& b);
 

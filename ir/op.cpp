@@ -10,12 +10,18 @@ constexpr int64_t kMaxShapeValue = 1024;
 
 bool is_set(const Type& type) { return !type.is_tensor() || type.tensor.dtype != DType::kUndefined; }
 
-// Sizes in bytes fit 64 bits wherever the fixed extents alone decide that.
+// No extent is negative and sizes in bytes fit 64 bits wherever the fixed extents alone decide that.
 void check_size(const Node& node, size_t output) {
   const Type& type = node.output(output)->type();
   if (!type.is_tensor()) return;
   int64_t bits = std::max(bit_width(type.tensor.dtype), 8);
   bool overflows = false;
+  for (const Dim& extent : type.tensor.shape) {
+    if (!extent.is_constant()) continue;
+    if (extent.value() < 0) {
+      fail(ErrorKind::kModel, "output {}: extents are 0 or more, found {}", output, to_string(type));
+    }
+  }
   for (const Dim& extent : type.tensor.shape) {
     if (!extent.is_constant()) continue;
     if (extent.value() == 0) return;

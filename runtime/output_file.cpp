@@ -20,9 +20,18 @@ mode_t creation_mask() {
   return mask;
 }
 
+// The file that a link points to; any other path as it is.
+std::string followed(const std::string& path) {
+  char* target = realpath(path.c_str(), nullptr);
+  std::string result = target == nullptr ? path : target;
+  std::free(target);
+  return result;
+}
+
 }  // namespace
 
-OutputFile::OutputFile(std::string path) : path_(std::move(path)), temporary_(path_ + ".XXXXXX") {
+OutputFile::OutputFile(std::string path)
+    : path_(std::move(path)), target_(followed(path_)), temporary_(target_ + ".XXXXXX") {
   struct stat status = {};
   if (stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
     fail(ErrorKind::kIo, "cannot write '{}': it is no regular file", path_);
@@ -49,7 +58,7 @@ void OutputFile::write(std::string_view bytes) {
 void OutputFile::commit(unsigned mode) {
   // By path: whoever was given the temporary path may have put another file there.
   if (chmod(temporary_.c_str(), mode & ~creation_mask()) != 0) fail_io("set the permissions of");
-  if (rename(temporary_.c_str(), path_.c_str()) != 0) fail_io("write");
+  if (rename(temporary_.c_str(), target_.c_str()) != 0) fail_io("write");
   close(descriptor_);
   descriptor_ = -1;
 }

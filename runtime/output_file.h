@@ -6,8 +6,8 @@
 
 namespace dlc {
 
-// Writes go to a temporary file in the same folder, which commit() renames to `path`. Without commit()
-// nothing is left behind. Error(kIo) naming the path.
+// Writes go to a temporary file in the same folder, which commit() renames to `path`; of a link it replaces
+// what that points to. Without commit() nothing is left behind. Error(kIo) naming the path.
 class OutputFile {
  public:
   explicit OutputFile(std::string path);
@@ -28,6 +28,7 @@ class OutputFile {
   [[noreturn]] void fail_io(const char* what) const;
 
   std::string path_;
+  std::string target_;  // path_ without links
   std::string temporary_;
   int descriptor_ = -1;
 };

@@ -11,11 +11,19 @@ namespace dlc::ir {
 
 namespace {
 
+// Error for elements that no kernel computes with; `owner` is what the message begins with.
+void require_kernels_for(DType type, std::string_view owner) {
+  if (type != DType::kString && type != DType::kComplex64 && type != DType::kComplex128) return;
+  fail(ErrorKind::kModel, "{}there are no kernels for elements of type {}", owner, onnx_name(type));
+}
+
 Buffer temp_buffer(DType type, Shape shape, std::string_view name) {
+  require_kernels_for(type, "");
   return {.name = std::string(name), .kind = BufferKind::kTemp, .dtype = type, .shape = std::move(shape)};
 }
 
 BufferId add_constant(Program& program, const Tensor& tensor, std::string_view name) {
+  require_kernels_for(tensor.dtype(), "");
   const Shape shape(tensor.shape().begin(), tensor.shape().end());
   return program.add_buffer({.name = std::string(name),
                              .kind = BufferKind::kConstant,
@@ -56,6 +64,16 @@ KernelStep copy_step(Program& program, BufferId from, BufferId to, std::string_v
   Block body = nest(vars, program.buffer(to).shape, loops > 0 ? loops - 1 : 0,
                     {store(to, index, load(from, type, index))});
   return {Kernel{.name = "copy", .origin = std::string(origin), .body = LoopNest{std::move(body)}}};
+}
+
+// Fails the run where an axis of symbolic extent is too short to hold the element `position`.
+void check_holds(Region& region, const Node& node, const Buffer& buffer, size_t axis, int64_t position) {
+  const Dim& extent = buffer.shape[axis];
+  const Dim needed = position + 1;
+  if (min(extent, needed) == needed) return;
+  std::string message = fmt::format("{}: '{}' axis {}: expected {} elements or more, extent {}",
+                                    node.describe(), buffer.name, axis, position + 1, extent.to_string());
+  region.steps.push_back({CheckStep{min(extent, needed), needed, std::move(message)}});
 }
 
 // Lowers the nodes of a graph in order; errors name the node.
@@ -137,6 +155,13 @@ BufferId LowerContext::reshaped(BufferId id, Shape shape, std::string_view hint)
 Expr LowerContext::at(BufferId id, Index index) const {
   const Buffer& buffer = program_.buffer(id);
   check(index.size() == buffer.shape.size(), "one index per axis");
+  const bool is_input = std::any_of(node_.inputs().begin(), node_.inputs().end(), [&](const Value* value) {
+    const auto found = buffers_.find(value);
+    return found != buffers_.end() && found->second == id;
+  });
+  for (size_t axis = 0; is_input && axis < index.size(); ++axis) {
+    if (index[axis]->op == ExprOp::kInt) check_holds(region_, node_, buffer, axis, index[axis]->integer);
+  }
   return load(id, buffer.dtype, std::move(index));
 }
 
@@ -298,6 +323,7 @@ Program lower_to_kernels(const Graph& graph) {
   std::map<const Value*, BufferId> buffers;
   for (size_t i = 0; i < graph.inputs().size(); ++i) {
     const Value* value = graph.inputs()[i];
+    require_kernels_for(value->dtype(), fmt::format("input '{}': ", value->name()));
     Buffer buffer = temp_buffer(value->dtype(), value->shape(), value->name());
     buffer.kind = BufferKind::kInput;
     buffer.border_index = static_cast<int>(i);
@@ -306,6 +332,7 @@ Program lower_to_kernels(const Graph& graph) {
   std::vector<BufferId> outputs;
   for (size_t i = 0; i < graph.outputs().size(); ++i) {
     const Value* value = graph.outputs()[i];
+    require_kernels_for(value->dtype(), fmt::format("output '{}': ", graph.output_names()[i]));
     Buffer buffer = temp_buffer(value->dtype(), value->shape(), graph.output_names()[i]);
     buffer.kind = BufferKind::kOutput;
     buffer.border_index = static_cast<int>(i);

@@ -3,6 +3,7 @@
 
 #include "ir/ops/families.h"
 #include "ir/ops/infer_util.h"
+#include "ir/ops/lower_util.h"
 #include "ir/ops/runtime_dims.h"
 
 namespace dlc::ir {
@@ -12,19 +13,6 @@ Expr literal(const Tensor& tensor, int64_t index) {
   if (is_float(tensor.dtype())) return real(tensor.get_double(index), tensor.dtype());
   if (tensor.dtype() == DType::kBool) return boolean(tensor.get_int(index) != 0);
   return integer(tensor.get_int(index), tensor.dtype());
-}
-
-// The only element of an input of any rank.
-Expr scalar_input(const LowerContext& context, size_t i) {
-  const Value* value = context.node().input(i);
-  if (value->is_constant()) return literal(value->constant(), 0);
-  return context.at_input(i, Index(value->shape().size(), integer(0)));
-}
-
-void require_one_element(const InferContext& context, size_t i) {
-  Dim size = product(context.shape(i));
-  if (!(size == Dim(1)))
-    context.fail("input {}: expected one element, found shape {}", i, to_string(context.shape(i)));
 }
 
 // ---- Constant
@@ -138,7 +126,7 @@ std::optional<Dim> constant_count(const InferContext& context) {
 
 void infer_range(InferContext& context) {
   require_same_types(context, TypeClass::kNumeric);
-  for (size_t i = 0; i < 3; ++i) require_one_element(context, i);
+  for (size_t i = 0; i < 3; ++i) require_single(context, i);
   auto start = context.shape_value(0);
   auto limit = context.shape_value(1);
   auto delta = context.shape_value(2);
@@ -180,9 +168,9 @@ void lower_range(LowerContext& context) {
   // Ranges of 16-bit floats are computed in 32 bits.
   bool wide = is_half(type) && context.node().attribute<int64_t>("stash_type", 1) == 1;
   DType inner = wide ? DType::kFloat : type;
-  Expr start = cast(scalar_input(context, 0), inner);
-  Expr limit = cast(scalar_input(context, 1), inner);
-  Expr delta = cast(scalar_input(context, 2), inner);
+  Expr start = cast(single_element(context, 0), inner);
+  Expr limit = cast(single_element(context, 1), inner);
+  Expr delta = cast(single_element(context, 2), inner);
   const Dim& size = context.output_shape()[0];
   bool is_own = size.is_symbol() && !context.node().symbols().empty() &&
                 size.symbol_name() == context.node().symbols().front();
@@ -194,8 +182,7 @@ void lower_range(LowerContext& context) {
 
 void infer_eye_like(InferContext& context) {
   require_rank(context, 0, 2);
-  auto type = context.node().attribute<int64_t>("dtype", static_cast<int64_t>(context.dtype(0)));
-  context.set_output(0, Type(static_cast<DType>(type), context.shape(0)));
+  context.set_output(0, Type(type_attribute(context, "dtype").value_or(context.dtype(0)), context.shape(0)));
 }
 
 void lower_eye_like(LowerContext& context) {

@@ -191,7 +191,9 @@ size_t one_hot_axis(const Node& node) {
 
 void infer_one_hot(InferContext& context) {
   context.normalize_axis(context.node().attribute<int64_t>("axis", -1), context.rank(0) + 1);
+  require_single(context, 1);
   require_rank(context, 2, 1);
+  require_equal_extents(context, context.shape(2)[0], Dim(2), "values for off and on");
   Shape shape = context.shape(0);
   Dim depth;
   auto values = context.shape_value(1);
@@ -213,9 +215,10 @@ void lower_one_hot(LowerContext& context) {
   size_t axis = one_hot_axis(context.node());
   const Value* depth_value = context.node().input(1);
   if (!known_values(depth_value) && !known_number(depth_value)) {
-    Expr depth = context.at_input(1, Index(context.input_shape(1).size(), integer(0)));
+    Expr depth = single_element(context, 1);
     bind_extents(context, 0, {{axis, cast(depth, DType::kInt64)}}, "depth");
   }
+  check_equal(context, context.input_shape(2)[0], 2, "values for off and on");
   Expr depth = dim(context.output_shape()[axis]);
   context.map_output([&](const Index& index) {
     Index from = index;

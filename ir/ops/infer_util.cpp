@@ -101,6 +101,22 @@ void require_rank_at_least(const InferContext& context, size_t input, int64_t ra
                to_string(context.shape(input)));
 }
 
+void require_single(const InferContext& context, size_t input) {
+  if (!context.has_input(input)) return;
+  for (const Dim& extent : context.shape(input)) {
+    if (!extent.is_constant() || extent.value() == 1) continue;
+    context.fail("input {}: expected one element, found shape {}", input, to_string(context.shape(input)));
+  }
+}
+
+std::optional<DType> type_attribute(const InferContext& context, const char* attribute) {
+  const int64_t value = context.node().attribute<int64_t>(attribute, 0);
+  if (value == 0) return std::nullopt;
+  if (value < 0 || value > static_cast<int64_t>(DType::kInt2))
+    context.fail("attribute '{}': {} is no element type", attribute, value);
+  return static_cast<DType>(value);
+}
+
 // ---- Extents ----------------------------------------------------------------------------------------------
 
 void require_equal_extents(const InferContext& context, const Dim& a, const Dim& b, std::string_view what) {

@@ -28,6 +28,11 @@ void require_same_types(const InferContext& context, TypeClass set, size_t first
 // Error unless the input has this rank (or at least this rank).
 void require_rank(const InferContext& context, size_t input, int64_t rank);
 void require_rank_at_least(const InferContext& context, size_t input, int64_t rank);
+// Error unless the input, if it is there, has one element, as far as its extents are known.
+void require_single(const InferContext& context, size_t input);
+// The element type that an attribute gives as a number of ONNX; nothing where it is absent or 0. Error for a
+// number that is none.
+std::optional<DType> type_attribute(const InferContext& context, const char* attribute);
 
 // ---- Extents ----------------------------------------------------------------------------------------------
 

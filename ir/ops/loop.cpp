@@ -55,6 +55,7 @@ void check_loop(InferContext& context, const Graph& body, const Carried& states)
 void infer_loop(InferContext& context) {
   const Node& node = context.node();
   Graph& body = subgraph(node, "body");
+  for (size_t input : {0, 1}) require_single(context, input);
   Carried states = loop_states(node);
   check_loop(context, body, states);
   Dim iteration = context.fresh_symbol("iteration");
@@ -84,7 +85,7 @@ std::optional<Dim> trip_count(LowerContext& context) {
   const Node& node = context.node();
   if (!has_limit(node)) return std::nullopt;
   if (auto known = known_values(node.input(0))) return max(Dim(0), known->front());
-  Expr limit = context.at_input(0, Index(context.input_shape(0).size(), integer(0)));
+  Expr limit = single_element(context, 0);
   return bind_number(context, max(integer(0), limit), 0, INT64_MAX, "trip count");
 }
 

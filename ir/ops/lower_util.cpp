@@ -62,6 +62,15 @@ Expr scalar_constant(const Value* value) {
   return {};
 }
 
+Expr single_element(LowerContext& context, size_t input) {
+  if (!context.has_input(input)) return {};
+  if (Expr constant = scalar_constant(context.node().input(input))) return constant;
+  const Shape& shape = context.input_shape(input);
+  for (const Dim& extent : shape)
+    check_equal(context, extent, 1, fmt::format("one element of input {}", input));
+  return context.at_input(input, Index(shape.size(), integer(0)));
+}
+
 InferContext facts(const LowerContext& context) {
   // An InferContext that is only read leaves the node as it is.
   return InferContext(const_cast<Node&>(context.node()));
@@ -130,9 +139,7 @@ void check_broadcast(LowerContext& context, const Shape& from, const Shape& to, 
   size_t shift = to.size() - from.size();
   for (size_t i = 0; i < from.size(); ++i) {
     const Dim& target = to[shift + i];
-    // broadcast(a, b) of a target broadcast(a, b), or of its operands, holds by construction.
-    if (from[i] == Dim(1) || from[i] == target || broadcast(from[i], target) == target) continue;
-    check_one_or(context, from[i], target, what);
+    if (!always_broadcasts(from[i], target)) check_one_or(context, from[i], target, what);
   }
 }
 

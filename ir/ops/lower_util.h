@@ -24,6 +24,9 @@ Expr widen(const Expr& value);
 Expr saturating_cast(const Expr& value, DType type);
 // The only element of a constant input, as an expression of its type; empty where it is no such thing.
 Expr scalar_constant(const Value* value);
+// The only element of an input of any rank, empty where the input is absent. Fails the run where there are
+// none or more.
+Expr single_element(LowerContext& context, size_t input);
 // The extent as a number of the (floating-point) type.
 inline Expr extent_as(const Dim& extent, DType type) { return cast(dim(extent), type); }
 

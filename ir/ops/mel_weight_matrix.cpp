@@ -26,11 +26,7 @@ void infer_mel_weights(InferContext& context) {
   DType type = output_type(context.node());
   if (!belongs_to(type, TypeClass::kNumeric))
     context.fail("attribute 'output_datatype': {} is no numeric type", static_cast<int64_t>(type));
-  for (size_t i = kBands; i <= kHighest; ++i) {
-    Dim size = product(context.shape(i));
-    if (size.is_constant() && size != Dim(1))
-      context.fail("input {}: expected one element, found shape {}", i, to_string(context.shape(i)));
-  }
+  for (size_t i = kBands; i <= kHighest; ++i) require_single(context, i);
   auto bands = known_scalar(context.node().input(kBands));
   auto length = known_scalar(context.node().input(kLength));
   Dim bins = length ? floor_div(*length, 2) + Dim(1) : context.fresh_symbol("bins");
@@ -64,9 +60,7 @@ class MelWeights {
   }
 
  private:
-  Expr scalar(size_t input) const {
-    return context_.at_input(input, Index(context_.input_shape(input).size(), integer(0)));
-  }
+  Expr scalar(size_t input) const { return single_element(context_, input); }
   Expr whole(size_t input) const { return cast(scalar(input), DType::kInt64); }
   static Expr number(double value) { return constant(DType::kDouble, value); }
 

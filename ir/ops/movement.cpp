@@ -114,6 +114,7 @@ void infer_split(InferContext& context) {
   const Shape& shape = context.shape(0);
   int64_t axis = context.normalize_axis(context.node().attribute<int64_t>("axis", 0), context.rank(0));
   size_t count = context.node().outputs().size();
+  if (context.has_input(1)) require_rank(context, 1, 1);
   const Dim& extent = shape[static_cast<size_t>(axis)];
   std::vector<Dim> parts;
   if (!context.has_input(1)) {
@@ -127,6 +128,7 @@ void infer_split(InferContext& context) {
     if (parts.size() != count) context.fail("split: expected {} elements, found {}", count, parts.size());
     require_equal_extents(context, sum, extent, "sum of the parts");
   } else {
+    require_equal_extents(context, context.shape(1)[0], Dim(static_cast<int64_t>(count)), "length of split");
     for (size_t i = 0; i < count; ++i) parts.push_back(context.fresh_symbol("split", {extent}));
   }
   auto value = shape.size() == 1 ? context.shape_value(0) : std::nullopt;
@@ -147,6 +149,10 @@ void lower_split(LowerContext& context) {
   const Shape& shape = context.input_shape(0);
   size_t axis = axis_attribute(context.node(), "axis", 0, shape.size());
   bool known = !context.has_input(1) || known_values(context.node().input(1));
+  if (!known) {
+    const Dim count = static_cast<int64_t>(context.node().outputs().size());
+    check_equal(context, context.input_shape(1)[0], count, "length of split");
+  }
   Dim start = 0;
   for (size_t i = 0; i < context.node().outputs().size(); ++i) {
     if (!known)
@@ -173,11 +179,9 @@ void upgrade_split_18(Graph&, Node& node, int) {
 void infer_tile(InferContext& context) {
   const Shape& shape = context.shape(0);
   require_rank(context, 1, 1);
+  require_equal_extents(context, context.shape(1)[0], Dim(context.rank(0)), "length of repeats");
   Shape result = shape;
   auto repeats = context.shape_value(1);
-  if (repeats && repeats->size() != shape.size()) {
-    context.fail("repeats: expected {} elements, found {}", shape.size(), repeats->size());
-  }
   for (size_t i = 0; repeats && i < shape.size(); ++i) {
     const Dim& count = (*repeats)[i];
     if (count.is_constant() && count.value() < 0)
@@ -198,6 +202,8 @@ void infer_tile(InferContext& context) {
 
 std::vector<Dim> tile_repeats(LowerContext& context) {
   if (auto known = known_values(context.node().input(1))) return *known;
+  const Dim rank = static_cast<int64_t>(context.input_shape(0).size());
+  check_equal(context, context.input_shape(1)[0], rank, "length of repeats");
   std::vector<Dim> repeats;
   std::vector<RuntimeExtent> extents;
   for (size_t i = 0; i < context.input_shape(0).size(); ++i) {
@@ -297,12 +303,13 @@ void lower_space_to_depth(LowerContext& context) {
 
 void infer_trilu(InferContext& context) {
   require_rank_at_least(context, 0, 2);
+  require_single(context, 1);
   infer_same_as_input(context);
 }
 
 void lower_trilu(LowerContext& context) {
   Expr diagonal = integer(0);
-  if (context.has_input(1)) diagonal = context.at_input(1, Index(context.input_shape(1).size(), integer(0)));
+  if (context.has_input(1)) diagonal = single_element(context, 1);
   bool upper = context.node().attribute<int64_t>("upper", 1) != 0;
   context.map_output([&](const Index& index) {
     Expr offset = index[index.size() - 1] - index[index.size() - 2];

@@ -28,6 +28,7 @@ void infer_pad(InferContext& context) {
                  context.node().attribute<std::string>("mode", ""));
   }
   require_rank(context, 1, 1);
+  require_single(context, 2);
   auto given = known_axes(context.node(), 3);
   if (!given) {
     require_equal_extents(context, context.shape(1)[0], Dim(2 * count_axes(context, 3)), "length of pads");
@@ -124,6 +125,8 @@ bool changes(const AxisPad& pad) { return !(pad.begin == Dim(0) && pad.total == 
 std::vector<AxisPad> pads_of(LowerContext& context) {
   auto known = known_values(context.node().input(1));
   std::vector<size_t> axes = padded_axes(context.node());
+  check_equal(context, context.input_shape(1)[0], Dim(static_cast<int64_t>(2 * axes.size())),
+              "length of pads");
   std::vector<AxisPad> pads;
   std::vector<RuntimeExtent> extents;
   for (size_t i = 0; i < axes.size(); ++i) {
@@ -146,7 +149,7 @@ std::vector<AxisPad> pads_of(LowerContext& context) {
 Expr fill_value(LowerContext& context) {
   DType type = context.input_type(0).dtype;
   if (!context.has_input(2)) return constant(type, 0);
-  return context.at_input(2, Index(context.input_shape(2).size(), integer(0)));
+  return single_element(context, 2);
 }
 
 void lower_pad(LowerContext& context) {
@@ -207,6 +210,8 @@ Dim centered_begin(const Dim& extent, const Dim& total) {
 void lower_center_crop_pad(LowerContext& context) {
   std::vector<size_t> axes = target_axes(context.node());
   if (!known_values(context.node().input(1))) {
+    check_equal(context, context.input_shape(1)[0], Dim(static_cast<int64_t>(axes.size())),
+                "length of shape");
     std::vector<RuntimeExtent> extents;
     for (size_t i = 0; i < axes.size(); ++i) {
       extents.push_back(

@@ -50,22 +50,6 @@ bool is_single(const Shape& shape) {
   return std::all_of(shape.begin(), shape.end(), [](const Dim& extent) { return extent == Dim(1); });
 }
 
-void require_single(const InferContext& context, size_t input) {
-  if (!context.has_input(input)) return;
-  for (const Dim& extent : context.shape(input)) {
-    if (!extent.is_constant() || extent.value() == 1) continue;
-    context.fail("input {}: expected one element, found shape {}", input, to_string(context.shape(input)));
-  }
-}
-
-Expr single_element(LowerContext& context, size_t input) {
-  if (!context.has_input(input)) return {};
-  if (Expr constant = scalar_constant(context.node().input(input))) return constant;
-  const Shape& shape = context.input_shape(input);
-  for (const Dim& extent : shape) check_equal(context, extent, 1, "a scale or zero point of one element");
-  return context.at_input(input, Index(shape.size(), integer(0)));
-}
-
 Expr element_along(LowerContext& context, size_t input, const Dim& target, const Expr& position) {
   const Dim extent = context.input_shape(input)[0];
   check_one_or(context, extent, target, "scales and zero points");

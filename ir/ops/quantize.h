@@ -16,10 +16,6 @@ Expr quantized(const Expr& value, const Expr& zero_point, DType type, bool satur
 // A quantised element without its zero point, as float32.
 Expr centered(const Expr& element, const Expr& zero_point);
 
-// Error unless the input, if it is there, has one element.
-void require_single(const InferContext& context, size_t input);
-// That element; empty where the input is absent.
-Expr single_element(LowerContext& context, size_t input);
 // The element of a vector along an axis of `target` elements, at a position of it; the vector may also have
 // one element for all.
 Expr element_along(LowerContext& context, size_t input, const Dim& target, const Expr& position);

@@ -80,14 +80,6 @@ Expr parameter_at(LowerContext& context, size_t input, const Granularity& granul
 
 // ---- QuantizeLinear ---------------------------------------------------------------------------------------
 
-std::optional<DType> type_attribute(const InferContext& context, const char* attribute) {
-  int64_t value = context.node().attribute<int64_t>(attribute, 0);
-  if (value == 0) return std::nullopt;
-  if (value < 0 || value > static_cast<int64_t>(DType::kInt2))
-    context.fail("attribute '{}': {} is no element type", attribute, value);
-  return static_cast<DType>(value);
-}
-
 DType quantized_type(const InferContext& context) {
   std::optional<DType> type = type_attribute(context, "output_dtype");
   if (!context.has_input(2)) return type.value_or(DType::kUint8);

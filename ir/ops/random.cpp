@@ -6,6 +6,7 @@
 #include "ir/builder.h"
 #include "ir/ops/families.h"
 #include "ir/ops/infer_util.h"
+#include "ir/ops/lower_util.h"
 #include "ir/ops/runtime_dims.h"
 
 namespace dlc::ir {
@@ -88,8 +89,8 @@ DType drawn_type(DType type) { return type == DType::kDouble ? DType::kDouble : 
 
 // ---- RandomNormal, RandomUniform and their Like forms
 
-DType output_type_of(const Node& node, DType fallback) {
-  return static_cast<DType>(node.attribute<int64_t>("dtype", static_cast<int64_t>(fallback)));
+DType output_type_of(const InferContext& context, DType fallback) {
+  return type_attribute(context, "dtype").value_or(fallback);
 }
 
 void infer_random(InferContext& context) {
@@ -98,11 +99,11 @@ void infer_random(InferContext& context) {
     if (extent < 0) context.fail("shape: expected extents, found {}", extent);
     shape.emplace_back(extent);
   }
-  context.set_output(0, Type(output_type_of(context.node(), DType::kFloat), std::move(shape)));
+  context.set_output(0, Type(output_type_of(context, DType::kFloat), std::move(shape)));
 }
 
 void infer_random_like(InferContext& context) {
-  context.set_output(0, Type(output_type_of(context.node(), context.dtype(0)), context.shape(0)));
+  context.set_output(0, Type(output_type_of(context, context.dtype(0)), context.shape(0)));
 }
 
 void lower_normal(LowerContext& context) {
@@ -135,16 +136,13 @@ void lower_uniform(LowerContext& context) {
 
 void infer_keyed_uniform(InferContext& context) {
   require_type(context, 0, TypeClass::kInteger);
-  Shape shape;
-  for (const std::string& text : context.node().attribute<std::vector<std::string>>("dims")) {
-    shape.push_back(Dim::parse(text));
-  }
-  context.set_output(0, Type(output_type_of(context.node(), DType::kFloat), std::move(shape)));
+  require_single(context, 0);
+  context.set_output(0, Type(output_type_of(context, DType::kFloat), dims_attribute(context.node())));
 }
 
 void lower_keyed_uniform(LowerContext& context) {
   DType type = context.output_type().dtype;
-  Expr run = context.at_input(0, Index(context.input_shape(0).size(), integer(0)));
+  Expr run = single_element(context, 0);
   Expr node = word(hash_text(context.node().attribute<std::string>("key")));
   Expr key = mix(cast(run, DType::kUint64) * word(kGolden) + node);
   const Shape& shape = context.output_shape();
@@ -170,7 +168,7 @@ void lower_bernoulli(LowerContext& context) {
 void infer_multinomial(InferContext& context) {
   require_rank(context, 0, 2);
   int64_t samples = context.node().attribute<int64_t>("sample_size", 1);
-  DType type = output_type_of(context.node(), DType::kInt32);
+  DType type = output_type_of(context, DType::kInt32);
   if (samples < 1) context.fail("sample_size: expected 1 or more, found {}", samples);
   if (type != DType::kInt32 && type != DType::kInt64)
     context.fail("dtype: expected int32 or int64, found {}", name(type));
@@ -229,6 +227,7 @@ std::optional<bool> training_mode(const Node& node) {
 
 void infer_dropout(InferContext& context) {
   require_type(context, 0, TypeClass::kFloat);
+  for (size_t input : {1, 2}) require_single(context, input);
   context.set_output(0, Type(context.input(0)));
   context.set_output(1, Type(DType::kBool, context.shape(0)));
 }
@@ -244,10 +243,9 @@ void lower_dropout(LowerContext& context) {
   DType type = context.input_type(0).dtype;
   DType drawn = drawn_type(type);
   Expr ratio = real(0.5, drawn);
-  if (context.has_input(1))
-    ratio = cast(context.at_input(1, Index(context.input_shape(1).size(), integer(0))), drawn);
+  if (context.has_input(1)) ratio = cast(single_element(context, 1), drawn);
   Expr active = boolean(true);
-  if (!training) active = context.at_input(2, Index(context.input_shape(2).size(), integer(0)));
+  if (!training) active = single_element(context, 2);
   Expr key = key_of_run(context);
   BufferId mask = context.has_output(1) ? context.output(1) : context.temp(DType::kBool, shape, "mask");
   context.map(mask, [&](const Index& index) {

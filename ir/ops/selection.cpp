@@ -2,6 +2,7 @@
 // kernels.
 #include "ir/ops/indexing.h"
 #include "ir/ops/infer_util.h"
+#include "ir/ops/lower_util.h"
 #include "ir/ops/runtime_dims.h"
 
 namespace dlc::ir {
@@ -71,6 +72,7 @@ size_t top_k_axis(const Node& node) {
 
 void infer_top_k(InferContext& context) {
   context.normalize_axis(context.node().attribute<int64_t>("axis", -1), context.rank(0));
+  require_single(context, 1);
   size_t axis = top_k_axis(context.node());
   Shape shape = context.shape(0);
   auto known = context.shape_value(1);
@@ -94,7 +96,7 @@ void lower_top_k(LowerContext& context) {
   size_t present = context.has_output(0) ? 0 : 1;
   const Shape& out = context.output_shape(present);
   if (!known_values(context.node().input(1))) {
-    Expr k = context.at_input(1, Index(context.input_shape(1).size(), integer(0)));
+    Expr k = single_element(context, 1);
     bind_extents(context, present, {{axis, cast(k, DType::kInt64)}}, "k");
   }
   Dim outer = product(Shape(in.begin(), in.begin() + static_cast<ptrdiff_t>(axis)));

@@ -83,7 +83,7 @@ std::optional<Dim> known_scalar(const Value* value) {
   return values->front();
 }
 Expr scalar_at(LowerContext& context, size_t input) {
-  return cast(context.at_input(input, Index(context.input_shape(input).size(), integer(0))), DType::kInt64);
+  return cast(single_element(context, input), DType::kInt64);
 }
 
 Dim one_sided(const Dim& length) { return floor_div(length, 2) + Dim(1); }

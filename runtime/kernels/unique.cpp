@@ -74,6 +74,7 @@ bool write_slices(dlc_frame* frame, dlc_call_tensor& output, const dlc_call_tens
     output.dims[i] = axis < 0 || i == axis ? groups.count : input.dims[i];
   char* to = static_cast<char*>(dlc_call_output(frame, &output));
   if (to == nullptr) return false;
+  if (slices.inner == 0) return true;
   const int bytes = slices.format.bytes;
   for (int64_t o = 0; o < slices.outer; ++o) {
     for (int64_t g = 0; g < groups.count; ++g) {

@@ -1,12 +1,11 @@
 #include "tests/conformance/run_case.h"
 
-#include <cstring>
-#include <map>
+#include <optional>
 
 #include "codegen/compile.h"
 #include "frontend/read_model.h"
 #include "runtime/error.h"
-#include "tests/support/guarded_buffer.h"
+#include "tests/support/guarded_run.h"
 #include "tools/difference.h"
 #include "tools/test_cases.h"
 
@@ -14,74 +13,6 @@ namespace dlc::test {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Every element of every float type is NaN in memory of these bytes.
-constexpr int kNanByte = 0xff;
-
-// Planned memory between unreadable pages; the padding up to the alignment, less than 64 bytes, is not
-// guarded.
-class GuardedAllocator {
- public:
-  explicit GuardedAllocator(Guard guard) : guard_(guard), allocator_{this, allocate, release} {}
-  GuardedAllocator(const GuardedAllocator&) = delete;
-  GuardedAllocator& operator=(const GuardedAllocator&) = delete;
-  const dlc_allocator* get() const { return &allocator_; }
-
- private:
-  static void* allocate(void* user, size_t bytes, size_t alignment) {
-    auto& self = *static_cast<GuardedAllocator*>(user);
-    GuardedBuffer buffer((bytes + alignment - 1) / alignment * alignment, self.guard_);
-    std::memset(buffer.data(), kNanByte, buffer.size());
-    void* memory = buffer.data();
-    self.buffers_.emplace(memory, std::move(buffer));
-    return memory;
-  }
-  static void release(void* user, void* memory, size_t) {
-    static_cast<GuardedAllocator*>(user)->buffers_.erase(memory);
-  }
-
-  Guard guard_;
-  dlc_allocator allocator_;
-  std::map<void*, GuardedBuffer> buffers_;
-};
-
-bool has_strings(const std::vector<Tensor>& tensors) {
-  return std::any_of(tensors.begin(), tensors.end(),
-                     [](const Tensor& tensor) { return tensor.dtype() == DType::kString; });
-}
-
-std::vector<Tensor> run_guarded(const runtime::Program& program, const std::vector<Tensor>& inputs,
-                                const std::vector<Tensor>& expected, Guard guard) {
-  GuardedAllocator allocator(guard);
-  runtime::Context context(program, {.threads = 1, .allocator = allocator.get()});
-  if (has_strings(inputs) || has_strings(expected)) return context.run(inputs);
-  std::vector<GuardedBuffer> buffers;
-  std::vector<dlc_tensor> in;
-  for (const Tensor& input : inputs) {
-    GuardedBuffer& buffer = buffers.emplace_back(static_cast<size_t>(input.byte_size()), guard);
-    std::memcpy(buffer.data(), input.data(), buffer.size());
-    buffer.make_read_only();
-    in.push_back(runtime::border_tensor(input));
-    in.back().data = buffer.data();
-  }
-  std::vector<dlc_tensor> out;
-  for (const Tensor& output : expected) {
-    GuardedBuffer& buffer = buffers.emplace_back(static_cast<size_t>(output.byte_size()), guard);
-    std::memset(buffer.data(), 0xa5, buffer.size());
-    out.push_back(runtime::border_tensor(output));
-    out.back().data = buffer.data();
-  }
-  context.run(in, out);
-  std::vector<Tensor> outputs;
-  for (size_t i = 0; i < expected.size(); ++i) {
-    Tensor& output = outputs.emplace_back(expected[i].dtype(),
-                                          std::vector<int64_t>(out[i].shape, out[i].shape + out[i].ndim));
-    if (output.byte_size() > 0) {
-      std::memcpy(output.mutable_data(), out[i].data, static_cast<size_t>(output.byte_size()));
-    }
-  }
-  return outputs;
-}
 
 void compare(const runtime::Program& program, const std::vector<Tensor>& outputs,
              const std::vector<Tensor>& expected, const tools::Tolerance& tolerance, Excuse excuse) {

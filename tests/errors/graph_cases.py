@@ -219,6 +219,9 @@ def empty_movement_cases():
     yield empty("range", steps, [np.array(5), np.array(5), np.array(1)], zeros(0, dtype=np.int64))
     found = model(node("NonZero"), ROWS, [value("y", [2, "k"], INT64)])
     yield empty("nonzero", found, [zeros(2, 3)], zeros(2, 0, dtype=np.int64))
+    flat = zeros(2, 4, 0)
+    distinct = model(node("Unique", axis=1), [value("x", flat.shape)], [value("y", [2, "k", 0])])
+    yield empty("unique", distinct, [flat], np.unique(flat, axis=1))
     chain = [
         node("NonZero", "x", "at", name="nonzero"),
         node("Transpose", "at", "rows", name="transpose", perm=[1, 0]),

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import file_cases
 import graph_cases
+import hostile_cases
 import node_cases
 import onnx
 from case import Case
@@ -74,7 +75,7 @@ def main() -> None:
     for kind in ("bad", "bad_data", "good"):
         shutil.rmtree(out / kind, ignore_errors=True)
     count = 0
-    for module in (file_cases, node_cases, graph_cases):
+    for module in (file_cases, node_cases, graph_cases, hostile_cases):
         for case in module.cases():
             write(out / kind_of(case) / case.name, case)
             count += 1

@@ -1,0 +1,41 @@
+#include "tests/fuzz/corpus.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "runtime/data/files.h"
+#include "tests/support/paths.h"
+
+namespace dlc::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+void add_folder(const fs::path& root, std::vector<SeedModel>& corpus) {
+  constexpr uintmax_t kLargest = 64 << 10;
+  if (!fs::is_directory(root)) return;
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(root)) {
+    const fs::path file = entry.path() / "model.onnx";
+    if (fs::is_regular_file(file) && fs::file_size(file) <= kLargest) files.push_back(file);
+  }
+  std::sort(files.begin(), files.end());
+  for (const fs::path& file : files) {
+    corpus.push_back({file.parent_path().filename().string(), data::read_file(file.string())});
+  }
+}
+
+}  // namespace
+
+std::vector<SeedModel> read_corpus() {
+  std::vector<SeedModel> corpus;
+  corpus.push_back({"digits", data::read_file((source_dir() / "examples/digits/digits.onnx").string())});
+  add_folder(onnx_cases_dir() / "node", corpus);
+  add_folder(onnx_cases_dir() / "simple", corpus);
+  add_folder(fs::path(DLC_TEST_ERROR_CASES) / "good", corpus);
+  add_folder(fs::path(DLC_TEST_ERROR_CASES) / "bad", corpus);
+  add_folder(fs::path(DLC_TEST_ERROR_CASES) / "bad_data", corpus);
+  return corpus;
+}
+
+}  // namespace dlc::test
