@@ -1,0 +1,165 @@
+// dlc-train: fine-tunes a model with a compiled training step and writes it back as ONNX.
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <CLI/CLI.hpp>
+
+#include "frontend/read_model.h"
+#include "frontend/write_model.h"
+#include "passes/training/parameters.h"
+#include "runtime/data/files.h"
+#include "runtime/error.h"
+#include "runtime/training/checkpoint.h"
+#include "tools/spec.h"
+#include "tools/tool.h"
+#include "tools/training_check.h"
+#include "tools/training_session.h"
+
+namespace dlc::tools {
+namespace {
+
+constexpr const char* kDescription =
+    "Trains ONNX models: fit makes a run folder, export writes the tuned model.\n\n"
+    "  dlc-train inspect model.onnx\n"
+    "  dlc-train fit model.onnx --data idx:images.gz,labels.gz --val-split 0.2 --epochs 5 --out runs/a\n"
+    "  dlc-train resume runs/a\n"
+    "  dlc-train eval runs/a --data folder:photos\n"
+    "  dlc-train export runs/a --best -o tuned.onnx\n"
+    "  dlc-train grad-check model.onnx\n"
+    "  dlc-train bench model.onnx --batch 8\n";
+
+struct Flags {
+  std::string model;
+  std::string folder;
+  std::string output;
+  std::string data;
+  std::vector<std::string> metrics;
+  bool best = false;
+  std::string config;
+  TrainingFlags training;
+  SessionOptions session;
+  StepBenchOptions bench;
+};
+
+std::string checkpoint_name(const Flags& flags) { return flags.best ? "best" : "last"; }
+
+void print_head(const std::string& bytes) {
+  try {
+    const frontend::Head head = frontend::find_head(bytes, "");
+    fmt::print("head    {}: {} classes of {} features, weight '{}'{}\n", head.node, head.classes,
+               head.features, head.weight, head.bias.empty() ? "" : fmt::format(", bias '{}'", head.bias));
+  } catch (const Error& error) {
+    fmt::print("no head: {}\n", error.what());
+  }
+}
+
+int inspect(const Flags& flags) {
+  const std::string bytes = frontend::pack_model(flags.model);
+  auto graph = frontend::parse_model(bytes, "", {.input_shapes = parse_shapes(flags.training.shapes)});
+  const std::vector<passes::Parameter> parameters = passes::find_parameters(*graph);
+  const std::set<std::string> stored = frontend::tensor_names(bytes);
+  int64_t total = 0;
+  int64_t count = 0;
+  fmt::print("{:<48} {:<24} {:>10}  {}\n", "parameter", "type", "elements", "of");
+  for (const passes::Parameter& parameter : parameters) {
+    if (!stored.contains(parameter.name)) continue;
+    const Tensor& value = parameter.value;
+    std::string type = fmt::format("{}[{}]", name(value.dtype()), fmt::join(value.shape(), ", "));
+    fmt::print("{:<48} {:<24} {:>10}  {}{}\n", parameter.name, type, value.size(), parameter.user,
+               parameter.is_statistic ? "  (statistic)" : "");
+    if (parameter.is_statistic) continue;
+    total += value.size();
+    ++count;
+  }
+  fmt::print("{} parameters in {} tensors\n", total, count);
+  for (const ir::Value* input : graph->inputs()) {
+    fmt::print("input   {:<40} {}\n", input->name(), to_string(input->type()));
+  }
+  for (size_t i = 0; i < graph->outputs().size(); ++i) {
+    fmt::print("output  {:<40} {}\n", graph->output_names()[i], to_string(graph->outputs()[i]->type()));
+  }
+  print_head(bytes);
+  return kExitDone;
+}
+
+int export_model(const Flags& flags) {
+  training::Checkpoint checkpoint = training::read_checkpoint(flags.folder, checkpoint_name(flags));
+  const std::map<std::string, Tensor> values(checkpoint.model.begin(), checkpoint.model.end());
+  const std::string model = data::read_file(run_model(flags.folder));
+  data::write_file(flags.output, frontend::with_values(model, values));
+  fmt::print("{}: {} tensors of step {}\n", flags.output, values.size(), checkpoint.run.steps);
+  return kExitDone;
+}
+
+void add_session_flags(CLI::App& app, Flags& flags) {
+  app.add_flag("--quiet", flags.session.quiet, "Print nothing but errors");
+  app.add_flag("--json", flags.session.json, "Print one JSON object a line");
+}
+
+void add_commands(CLI::App& app, Flags& flags) {
+  app.require_subcommand(1);
+  CLI::App* inspect = app.add_subcommand("inspect", "Lists what can be trained");
+  inspect->add_option("MODEL", flags.model, "ONNX file")->required();
+  inspect->add_option("--shape", flags.training.shapes, "Fixes an input's shape: NAME=1x3x224x224");
+
+  CLI::App* fit = app.add_subcommand("fit", "Trains a model");
+  fit->add_option("MODEL", flags.model, "ONNX file")->required();
+  add_training_flags(*fit, flags.training);
+  fit->add_option("--config", flags.config, "A run.toml whose keys are these flags")->type_name("FILE");
+  fit->add_flag("--dry-run", flags.session.dry_run, "Print the plan and end");
+  add_session_flags(*fit, flags);
+
+  CLI::App* resume = app.add_subcommand("resume", "Goes on with a run from its last checkpoint");
+  resume->add_option("RUN", flags.folder, "Run folder")->required();
+  add_session_flags(*resume, flags);
+
+  CLI::App* eval = app.add_subcommand("eval", "Loss and metrics of a run");
+  eval->add_option("RUN", flags.folder, "Run folder")->required();
+  eval->add_option("--data", flags.data, "Samples, as for fit; default: what the run validates with");
+  eval->add_option("--metrics", flags.metrics, "Default: those of the run")->delimiter(',');
+  eval->add_flag("--best", flags.best, "The best checkpoint instead of the last");
+  add_session_flags(*eval, flags);
+
+  CLI::App* check = app.add_subcommand("grad-check", "Compares gradients with differences of the loss");
+  check->add_option("MODEL", flags.model, "ONNX file")->required();
+  add_training_flags(*check, flags.training);
+
+  CLI::App* bench = app.add_subcommand("bench", "Times a training step on random data");
+  bench->add_option("MODEL", flags.model, "ONNX file")->required();
+  add_training_flags(*bench, flags.training);
+  bench->add_option("--seconds", flags.bench.seconds, "Of measuring; default: 3")->type_name("NUMBER");
+  bench
+      ->add_option("--profile", flags.bench.profile,
+                   "Times of kernels to this file, for a Chrome trace viewer")
+      ->type_name("FILE");
+  bench->add_flag("--json", flags.bench.json, "Print one JSON object");
+
+  CLI::App* out = app.add_subcommand("export", "Writes the tuned model as ONNX");
+  out->add_option("RUN", flags.folder, "Run folder")->required();
+  out->add_option("-o,--output", flags.output, "ONNX file")->required();
+  out->add_flag("--best", flags.best, "The best checkpoint instead of the last");
+}
+
+int run(const CLI::App& app, Flags& flags) {
+  if (app.got_subcommand("inspect")) return inspect(flags);
+  if (!flags.config.empty()) add_run_file(*app.get_subcommand("fit"), flags.training, flags.config);
+  if (app.got_subcommand("fit")) return fit(flags.model, flags.training, flags.session);
+  if (app.got_subcommand("resume")) return resume(flags.folder, flags.session);
+  if (app.got_subcommand("eval")) {
+    return evaluate_run(flags.folder, checkpoint_name(flags), flags.data, flags.metrics, flags.session);
+  }
+  if (app.got_subcommand("grad-check")) return check_gradients(flags.model, flags.training);
+  if (app.got_subcommand("bench")) return bench_step(flags.model, flags.training, flags.bench);
+  return export_model(flags);
+}
+
+}  // namespace
+}  // namespace dlc::tools
+
+int main(int argc, char** argv) {
+  CLI::App app(dlc::tools::kDescription, "dlc-train");
+  dlc::tools::Flags flags;
+  dlc::tools::add_commands(app, flags);
+  return dlc::tools::run_tool(app, argc, argv, [&] { return dlc::tools::run(app, flags); });
+}

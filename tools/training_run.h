@@ -1,0 +1,48 @@
+// A model made ready for training: its parameters, and the compiled programs of the step.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "codegen/compile.h"
+#include "passes/training/build_step.h"
+#include "runtime/training/stepper.h"
+#include "tools/progress.h"
+#include "tools/training_flags.h"
+
+namespace dlc::tools {
+
+// The bytes of a model that a run trains: with the data of files beside it inside, and with the head that the
+// flags ask for.
+std::string prepare_model(const std::string& path, const TrainingFlags& flags);
+
+struct TrainableModel {
+  std::string name;                  // in messages
+  std::string bytes;                 // of the ONNX file
+  std::unique_ptr<ir::Graph> graph;  // as read, with the batch of the run
+  std::vector<passes::Parameter> parameters;
+  std::vector<std::string> trained;  // by --freeze and --train
+
+  std::string hash() const;  // of the bytes
+  // The states at the start of a run: parameters and statistics.
+  std::map<std::string, Tensor> states() const;
+};
+
+// Error(kUsage) for a pattern that matches nothing, or where nothing is left to train.
+TrainableModel open_model(const std::string& name, std::string bytes, const TrainingFlags& flags);
+
+struct CompiledStep {
+  training::StepPrograms programs;
+  std::vector<training::Field> fields;  // of a batch
+  size_t output = 0;                    // that the loss looks at
+  int64_t classes = 0;                  // 0: the targets are no class numbers
+  double seconds = 0;
+};
+
+CompiledStep compile_step(const TrainableModel& model, const TrainingFlags& flags, Progress& progress);
+// One of its programs.
+training::StepProgram compile_program(const TrainableModel& model, const TrainingFlags& flags,
+                                      passes::StepKind kind, const codegen::CompileOptions& options);
+
+}  // namespace dlc::tools
