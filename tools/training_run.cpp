@@ -103,7 +103,7 @@ training::StepProgram compile_program(const TrainableModel& model, const Trainin
 CompiledStep compile_step(const TrainableModel& model, const TrainingFlags& flags, Progress& progress) {
   const auto start = std::chrono::steady_clock::now();
   const passes::TrainingOptions training = training_options(flags);
-  const codegen::CompileOptions options{.cpu = flags.cpu};
+  const codegen::CompileOptions options{.cpu = flags.cpu, .threads = flags.threads};
   progress.show("compiling the training step");
   training::StepProgram step = compile_program(model, flags, StepKind::kStep, options);
   std::optional<training::StepProgram> accumulate;

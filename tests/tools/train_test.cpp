@@ -299,6 +299,18 @@ INSTANTIATE_TEST_SUITE_P(
                   "step \\d+: the loss is"}),
     [](const auto& info) { return std::string(info.param.name); });
 
+TEST(DlcTrain, RunsTheExample) {
+  const TemporaryFolder folder;
+  const std::string bin = program("dlc-train").parent_path().string();
+  const std::string script = (source_dir() / "examples/fine_tune/fine_tune.sh").string();
+  const ProcessResult result = run_process(
+      {"bash", "-c", fmt::format("PATH='{}':$PATH '{}' out", bin, script)}, {.folder = folder.path()});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(matches(result.out, "98 of 12594 parameters are trained, in 2 tensors")) << result.out;
+  EXPECT_EQ(number_after(result.out, "accuracy "), 1) << result.out;
+  EXPECT_TRUE(fs::exists(folder.path() / "out/parity.onnx"));
+}
+
 TEST(DlcTrain, DoesNotOverwriteARun) {
   const TemporaryFolder folder;
   write_patterns(folder, 32);
