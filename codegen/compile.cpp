@@ -52,23 +52,30 @@ uint64_t needed_features(const Target& target) {
 // The compilation of one graph up to optimised LLVM IR.
 class Compilation {
  public:
-  Compilation(ir::Graph& graph, const CompileOptions& options, int kernels_per_unit = kKernelsPerUnit)
-      : start_(Clock::now()), options_(options), target_(Target::parse(options.cpu)) {
+  explicit Compilation(const CompileOptions& options)
+      : start_(Clock::now()), options_(options), target_(Target::parse(options_.cpu)) {}
+
+  // The first step. The graph is not needed after it.
+  void lower(ir::Graph& graph) {
     passes::PassReport pass_report;
     program_ = passes::run_pipeline(graph, pass_options(), &pass_report);
     if (pass_report.stopped) {
       fail(ErrorKind::kUsage, "there is no code to make when the passes stop after '{}'",
-           options.passes.stop_after);
+           options_.passes.stop_after);
     }
     report_.graph_nodes = pass_report.graph_nodes;
     for (const auto& [pass, seconds] : pass_report.seconds) report_.pass_seconds[pass] += seconds;
     passes::expand_small_floats(program_, {.float16 = target_.has_f16});
 
-    name_ = c_identifier(options.name.empty() ? graph.name() : options.name);
+    name_ = c_identifier(options_.name.empty() ? graph.name() : options_.name);
     note_algorithms();
+  }
+
+  // The second one: optimised LLVM IR.
+  void emit(int kernels_per_unit = kKernelsPerUnit) {
     show_stage(0);
     constants_ = std::make_unique<ConstantPool>(program_);
-    units_ = std::make_unique<CodeUnits>(target_, name_, options.threads);
+    units_ = std::make_unique<CodeUnits>(target_, name_, options_.threads);
     KernelSet kernels = emit_kernels(*units_, program_, target_, name_, kernels_per_unit);
     report_.kernels = static_cast<int>(kernels.code.size());
     report_.distinct_kernels = kernels.distinct;
@@ -77,11 +84,11 @@ class Compilation {
     if (plan.slots.empty() && plan.dynamic_buffers == 0) report_.arena_bytes = plan.fixed_bytes;
     ModelInfo info;
     info.name = name_;
-    info.build = fmt::format("dlc {}, {}", version(), options.cpu == "native" ? target_.cpu : options.cpu);
+    info.build = fmt::format("dlc {}, {}", version(), options_.cpu == "native" ? target_.cpu : options_.cpu);
     info.content_hash = content_hash_ = content_hash();
     info.cpu_features = needed_features(target_);
-    info.profile = options.profile;
-    info.constants_in_file = !options.weights_file.empty();
+    info.profile = options_.profile;
+    info.constants_in_file = !options_.weights_file.empty();
     header_ = write_header(program_, info);
     emit_program(units_->main(), {program_, plan, *constants_, kernels.code}, info);
     report_.pass_seconds["emit"] = seconds_since(start_) - passes_total();
@@ -100,7 +107,7 @@ class Compilation {
       units_->for_each(
           [&](int i) { model.objects[static_cast<size_t>(i)] = to_object(units_->module(i), target_); });
     });
-    model.constants = constant_bytes_.defined() ? constant_bytes_ : constants_->bytes();
+    model.constants = constant_bytes_;
     report_.seconds = seconds_since(start_);
     model.report = report_;
     return model;
@@ -157,7 +164,7 @@ class Compilation {
 
   // Of the constants and of the code before optimisation: equal inputs of the compiler give equal hashes.
   std::string content_hash() {
-    constant_bytes_ = constants_->bytes();
+    constant_bytes_ = constants_->take_bytes();
     llvm::SHA256 hash;
     hash.update(llvm::StringRef(static_cast<const char*>(constant_bytes_.data()),
                                 static_cast<size_t>(constant_bytes_.byte_size())));
@@ -195,7 +202,18 @@ LinkInput link_input(const CompiledModel& model, const CompileOptions& options) 
 }  // namespace
 
 CompiledModel compile_to_object(ir::Graph& graph, const CompileOptions& options) {
-  return Compilation(graph, options).to_model();
+  Compilation compilation(options);
+  compilation.lower(graph);
+  compilation.emit();
+  return compilation.to_model();
+}
+
+CompiledModel compile_to_object(std::unique_ptr<ir::Graph> graph, const CompileOptions& options) {
+  Compilation compilation(options);
+  compilation.lower(*graph);
+  graph.reset();
+  compilation.emit();
+  return compilation.to_model();
 }
 
 runtime::Program load(CompiledModel model) {
@@ -220,11 +238,17 @@ runtime::Program compile(ir::Graph& graph, const CompileOptions& options) {
 }
 
 std::string emit_llvm(ir::Graph& graph, const CompileOptions& options) {
-  return Compilation(graph, options, kOneUnit).to_llvm();
+  Compilation compilation(options);
+  compilation.lower(graph);
+  compilation.emit(kOneUnit);
+  return compilation.to_llvm();
 }
 
 std::string emit_assembly(ir::Graph& graph, const CompileOptions& options) {
-  return Compilation(graph, options, kOneUnit).to_assembly_text();
+  Compilation compilation(options);
+  compilation.lower(graph);
+  compilation.emit(kOneUnit);
+  return compilation.to_assembly_text();
 }
 
 }  // namespace dlc::codegen

@@ -42,6 +42,8 @@ struct CompiledModel {
 };
 
 CompiledModel compile_to_object(ir::Graph& graph, const CompileOptions& options);
+// The same in less memory: the graph's weights are given up as soon as they are packed.
+CompiledModel compile_to_object(std::unique_ptr<ir::Graph> graph, const CompileOptions& options);
 // Links the objects and the constants in memory: the same bytes as in the library.
 runtime::Program load(CompiledModel model);
 runtime::Program compile(ir::Graph& graph, const CompileOptions& options);

@@ -5,6 +5,7 @@
 #include <map>
 #include <numeric>
 #include <string_view>
+#include <utility>
 
 #include "passes/liveness.h"
 #include "runtime/error.h"
@@ -41,8 +42,7 @@ Key key_of(const ir::Buffer& buffer) {
 
 }  // namespace
 
-ConstantPool::ConstantPool(const ir::Program& program)
-    : program_(program), offsets_(program.buffers.size(), -1) {
+ConstantPool::ConstantPool(ir::Program& program) : program_(program), offsets_(program.buffers.size(), -1) {
   std::vector<passes::LiveRange> ranges = passes::live_ranges(program);
   std::map<Key, int64_t> known;
   for (size_t i = 0; i < program.buffers.size(); ++i) {
@@ -63,11 +63,13 @@ int64_t ConstantPool::offset(ir::BufferId root) const {
   return offset;
 }
 
-Tensor ConstantPool::bytes() const {
+Tensor ConstantPool::take_bytes() {
   Tensor result(DType::kUint8, {size_});
-  for (ir::BufferId id : distinct_) {
-    const ir::Buffer& buffer = program_.buffer(id);
-    copy_in_order(buffer.constant, buffer.order, result.mutable_as<char>() + offset(id));
+  for (size_t i = 0; i < program_.buffers.size(); ++i) {
+    // Also of those that no step uses, and of equal ones.
+    const Tensor constant = std::exchange(program_.buffers[i].constant, Tensor());
+    if (!std::binary_search(distinct_.begin(), distinct_.end(), static_cast<ir::BufferId>(i))) continue;
+    copy_in_order(constant, program_.buffers[i].order, result.mutable_as<char>() + offsets_[i]);
   }
   return result;
 }

@@ -11,15 +11,16 @@ namespace dlc::codegen {
 class ConstantPool {
  public:
   // Of the constant root buffers that steps of the program use.
-  explicit ConstantPool(const ir::Program& program);
+  explicit ConstantPool(ir::Program& program);
 
   int64_t offset(ir::BufferId root) const;  // requires a constant of this pool
   int64_t size() const { return size_; }
-  // The bytes of all constants, in the storage order of their buffers.
-  Tensor bytes() const;
+  // The bytes of all constants, in the storage order of their buffers. Called once: the program gives its own
+  // up, so that there are never two of each.
+  Tensor take_bytes();
 
  private:
-  const ir::Program& program_;
+  ir::Program& program_;
   std::vector<int64_t> offsets_;        // by BufferId; -1: not in the pool
   std::vector<ir::BufferId> distinct_;  // those whose bytes are written
   int64_t size_ = 0;

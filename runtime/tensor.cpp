@@ -131,11 +131,13 @@ Tensor::Tensor(DType type, std::vector<int64_t> shape) : type_(type), shape_(std
     strings_ = std::make_shared<const std::vector<std::string>>(static_cast<size_t>(checked_size(shape_)));
     return;
   }
-  size_t capacity = (static_cast<size_t>(bytes) + 63) / 64 * 64;
-  void* data = std::aligned_alloc(64, capacity == 0 ? 64 : capacity);
-  if (data == nullptr) fail(ErrorKind::kResource, "no memory for a tensor of {} bytes", bytes);
-  std::memset(data, 0, capacity);
-  owner_ = std::shared_ptr<const void>(data, [](const void* p) { std::free(const_cast<void*>(p)); });
+  // Aligned by hand: calloc() does not touch large memory that is zero already.
+  constexpr size_t kAlignment = 64;
+  void* base = std::calloc(static_cast<size_t>(bytes) + 2 * kAlignment, 1);
+  if (base == nullptr) fail(ErrorKind::kResource, "no memory for a tensor of {} bytes", bytes);
+  owner_ = std::shared_ptr<void>(base, std::free);
+  void* data = reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(base) + kAlignment - 1) &
+                                       ~uintptr_t{kAlignment - 1});
   data_ = data;
 }
 

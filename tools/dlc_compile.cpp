@@ -156,9 +156,9 @@ void print_summary(const codegen::CompileReport& report, const std::string& outp
   for (const std::string& note : report.notes) fmt::print("  {}\n", note);
 }
 
-void write_code(ir::Graph& graph, const Flags& flags, const Form& form, const std::string& output,
-                Progress& progress) {
-  const codegen::CompiledModel model = codegen::compile_to_object(graph, flags.compile);
+void write_code(std::unique_ptr<ir::Graph> graph, const Flags& flags, const Form& form,
+                const std::string& output, Progress& progress) {
+  const codegen::CompiledModel model = codegen::compile_to_object(std::move(graph), flags.compile);
   progress.show("writing");
   // Opened first: if it cannot be written, nothing is.
   std::optional<OutputFile> header;
@@ -213,10 +213,10 @@ int run(Flags& flags) {
     progress.show(pass, index + 1, count);
   };
   progress.show("reading the model");
-  const std::unique_ptr<ir::Graph> graph =
+  std::unique_ptr<ir::Graph> graph =
       frontend::read_model(flags.model, {.input_shapes = parse_shapes(flags.shapes)});
   if (form.is_code) {
-    write_code(*graph, flags, form, output, progress);
+    write_code(std::move(graph), flags, form, output, progress);
   } else {
     write_text(*graph, flags, form, output, progress);
   }
