@@ -312,16 +312,31 @@ Dim max(const Dim& a, const Dim& b) {
 
 namespace {
 
+// The function that the value is; null for other polynomials.
+const Dim::Atom* sole_atom(const Dim& a) {
+  if (a.constant_term() != 0 || a.terms().size() != 1 || a.terms()[0].coefficient != 1) return nullptr;
+  return a.terms()[0].atoms.size() == 1 ? a.terms()[0].atoms[0].get() : nullptr;
+}
+
 // True where `a` is broadcast(b, x) for some x, or broadcast of such.
 bool absorbs(const Dim& a, const Dim& b) {
   if (a == b) return true;
-  if (a.constant_term() != 0 || a.terms().size() != 1 || a.terms()[0].coefficient != 1) return false;
-  if (a.terms()[0].atoms.size() != 1) return false;
-  const Dim::Atom& atom = *a.terms()[0].atoms[0];
-  return atom.function == DimFunction::kBroadcast && (absorbs(atom.args[0], b) || absorbs(atom.args[1], b));
+  const Dim::Atom* atom = sole_atom(a);
+  return atom != nullptr && atom->function == DimFunction::kBroadcast &&
+         (absorbs(atom->args[0], b) || absorbs(atom->args[1], b));
 }
 
 }  // namespace
+
+bool is_capped(const Dim& a, const Dim& b) {
+  const Dim::Atom* atom = sole_atom(a);
+  if (atom == nullptr || atom->function != DimFunction::kMin) return false;
+  for (size_t i = 0; i < 2; ++i) {
+    auto low = lower_bound(atom->args[1 - i]);
+    if (atom->args[i] == b && low && *low >= 2) return true;
+  }
+  return false;
+}
 
 Dim broadcast(const Dim& a, const Dim& b) {
   if (a == Dim(1) || a == b) return b;
@@ -329,8 +344,8 @@ Dim broadcast(const Dim& a, const Dim& b) {
   if (a.is_constant() && b.is_constant()) {
     fail(ErrorKind::kModel, "extents {} and {} do not broadcast", a.value(), b.value());
   }
-  if (absorbs(a, b)) return a;
-  if (absorbs(b, a)) return b;
+  if (absorbs(a, b) || is_capped(b, a)) return a;
+  if (absorbs(b, a) || is_capped(a, b)) return b;
   // An extent that cannot be 1 decides; the other is 1 or equal to it.
   if (auto low = lower_bound(a); a.is_constant() || (low && *low >= 2)) return a;
   if (auto low = lower_bound(b); b.is_constant() || (low && *low >= 2)) return b;

@@ -98,6 +98,8 @@ Dim broadcast(const Dim& a, const Dim& b);  // Error(kModel) for constants that 
 
 // True where `from` is 1 or `to`, or `to` a broadcast of it, whatever the symbols are.
 bool always_broadcasts(const Dim& from, const Dim& to);
+// True where `a` is min(c, b) for a c that is at least 2: where the two broadcast they are equal.
+bool is_capped(const Dim& a, const Dim& b);
 
 // q with a == q * b as polynomials, if there is one and b is not the constant 0: a*b*c by b*c is a.
 std::optional<Dim> divide_exact(const Dim& a, const Dim& b);

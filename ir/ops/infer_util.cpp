@@ -135,8 +135,6 @@ Dim broadcast_extents(const InferContext& context, const Dim& a, const Dim& b) {
   if (a == Dim(1)) return b;
   if (a.is_constant() && b.is_constant())
     context.fail("extents {} and {} do not broadcast", a.value(), b.value());
-  if (a.is_constant()) return a;
-  if (b.is_constant()) return b;
   return broadcast(a, b);
 }
 

@@ -144,7 +144,7 @@ void check_broadcast(LowerContext& context, const Shape& from, const Shape& to, 
 }
 
 Expr broadcast_coordinate(const Expr& coordinate, const Dim& extent, const Dim& target) {
-  if (extent == target) return coordinate;
+  if (extent == target || is_capped(extent, target)) return coordinate;
   if (extent == Dim(1)) return integer(0);
   if (extent.is_constant()) return coordinate;
   // 0 where the extent is 1, else 1; an extent of 0 is never indexed.

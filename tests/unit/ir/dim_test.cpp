@@ -74,6 +74,22 @@ TEST(Dim, BroadcastKeepsWhatIsKnown) {
   EXPECT_THROW(D("bcast(2, 3)"), Error);
 }
 
+TEST(Dim, BroadcastOfACappedExtentIsTheWholeOne) {
+  EXPECT_EQ(D("bcast(a, min(512, a))"), D("a"));
+  EXPECT_EQ(D("bcast(min(a, b + 2), a)"), D("a"));
+  EXPECT_NE(D("bcast(a, min(b, a))"), D("a"));  // b may be 1 where a is not
+  EXPECT_TRUE(is_capped(D("min(2, a)"), D("a")));
+  EXPECT_FALSE(is_capped(D("min(2, a)"), D("b")));
+  EXPECT_FALSE(is_capped(D("a"), D("a")));
+}
+
+TEST(Dim, OperandsOfABroadcastAlwaysFitIt) {
+  EXPECT_TRUE(always_broadcasts(D("a"), D("a")));
+  EXPECT_TRUE(always_broadcasts(D("c"), D("bcast(a, bcast(b, c))")));
+  EXPECT_FALSE(always_broadcasts(D("a"), Dim(5)));
+  EXPECT_FALSE(always_broadcasts(D("min(512, a)"), D("a")));
+}
+
 TEST(Dim, TextRoundTrips) {
   for (const char* text : {"2*sequence + 1", "floordiv(h + 1, 2) - 1", "-a + 3", "min(a, b)*c", "0", "-7",
                            "`odd name/0`*2", "$x + 1", "bcast(a, b)"}) {
