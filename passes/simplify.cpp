@@ -10,7 +10,7 @@ void simplify(ir::Graph& graph, PassContext& context) {
 }
 
 void raise_idioms(ir::Graph& graph, PassContext& context) {
-  const ir::RuleTable tables[] = {normalization_rules(), activation_rules()};
+  const ir::RuleTable tables[] = {normalization_rules(), activation_rules(), attention_rules()};
   ir::apply_rules(graph, tables, context.rewrites);
 }
 

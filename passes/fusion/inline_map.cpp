@@ -148,10 +148,17 @@ bool reads_once(const ir::Program& program, const ir::Kernel& reader, BufferId r
   return load && ir::product(program.buffer(load->buffer).shape) == ir::product(program.buffer(c->out).shape);
 }
 
+// A mask that all heads share would be computed anew for each.
+bool is_attention(const ir::Kernel& reader) { return std::holds_alternative<ir::Attention>(reader.body); }
+
 bool pays(const ir::Program& program, const KernelUses& uses, const ElementMap& map, BufferId root) {
   const int cost = cost_of(map.value);
   const size_t loads = full_loads(program, map);
   const std::set<size_t>& readers = uses.readers(root);
+  const bool for_attention = std::any_of(readers.begin(), readers.end(), [&](size_t reader) {
+    return is_attention(*uses.entry(reader).kernel);
+  });
+  if (for_attention) return static_cast<bool>(copied(map));
   if (readers.size() > 1) return (cost <= 1 && loads <= 1) || (cost <= kCheap && loads == 0);
   const ir::Kernel& reader = *uses.entry(*readers.begin()).kernel;
   if (is_operand(program, reader, root)) return static_cast<bool>(copied(map));

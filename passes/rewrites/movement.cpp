@@ -58,6 +58,92 @@ bool simplify_transpose(Builder& builder, Node& node) {
   return keep(builder, node, builder.transpose(inner->input(0), std::move(perm)));
 }
 
+// ---- A transpose between two reshapes ---------------------------------------------------------------------
+
+// The axes other than extents of 1.
+std::vector<size_t> long_axes(const ir::Shape& shape) {
+  std::vector<size_t> axes;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (shape[i] != ir::Dim(1)) axes.push_back(i);
+  }
+  return axes;
+}
+
+// Of a reshape that merges neighbouring axes of `from`: the axes of `from` that make each axis of `to`,
+// extents of 1 left out; nothing for other reshapes.
+std::optional<std::vector<std::vector<size_t>>> merged_axes(const ir::Shape& from, const ir::Shape& to) {
+  const std::vector<size_t> axes = long_axes(from);
+  std::vector<std::vector<size_t>> result;
+  size_t next = 0;
+  for (const ir::Dim& extent : to) {
+    std::vector<size_t>& run = result.emplace_back();
+    for (ir::Dim product = 1; product != extent; product *= from[axes[next++]]) {
+      if (next == axes.size()) return std::nullopt;
+      run.push_back(axes[next]);
+    }
+  }
+  return next == axes.size() ? std::optional(result) : std::nullopt;
+}
+
+// `x` with its axes other than extents of 1 in the given order, as a value of that shape: one Transpose,
+// which a reshape that only drops and adds extents of 1 precedes.
+Value* arranged(Builder& builder, Value* x, const std::vector<size_t>& order, const ir::Shape& shape) {
+  std::vector<std::pair<size_t, size_t>> axes;  // of x and of the result
+  size_t next = 0, source = 0;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    // An extent of 1 stays in front of the axis that it precedes.
+    const bool is_long = shape[i] != ir::Dim(1);
+    if (is_long || next < order.size()) source = order[next];
+    axes.emplace_back(source, i);
+    if (is_long) ++next;
+  }
+  std::sort(axes.begin(), axes.end());
+  ir::Shape before;
+  std::vector<int64_t> perm(shape.size());
+  for (size_t i = 0; i < axes.size(); ++i) {
+    before.push_back(shape[axes[i].second]);
+    perm[axes[i].second] = static_cast<int64_t>(i);
+  }
+  return builder.transpose(builder.reshape(x, before), std::move(perm));
+}
+
+// Reshape(Transpose(Reshape(x))) where the first merges axes and the last undoes that.
+bool merge_transpose(Builder& builder, Node& node) {
+  Node* transpose = sole_producer(node.input(0), "Transpose");
+  if (transpose == nullptr) return false;
+  Node* merge = transpose->input(0)->producer();
+  Value* x = merge != nullptr && is_reshape(*merge) ? merge->input(0) : transpose->input(0);
+  const auto runs = merged_axes(x->shape(), transpose->input(0)->shape());
+  if (!runs) return false;
+  std::vector<size_t> order;
+  for (int64_t axis : permutation(*transpose)) {
+    const std::vector<size_t>& run = (*runs)[static_cast<size_t>(axis)];
+    order.insert(order.end(), run.begin(), run.end());
+  }
+  const ir::Shape& shape = node.output()->shape();
+  const std::vector<size_t> axes = long_axes(shape);
+  if (axes.size() != order.size()) return false;
+  for (size_t i = 0; i < axes.size(); ++i) {
+    if (shape[axes[i]] != x->shape()[order[i]]) return false;
+  }
+  return keep(builder, node, arranged(builder, x, order, shape));
+}
+
+// Softmax over rows of another shape: Reshape(Softmax(Reshape(x))) back to the shape of x.
+bool unflatten_softmax(Builder& builder, Node& node) {
+  Node* softmax = sole_producer(node.input(0), "Softmax");
+  Node* flatten = softmax == nullptr ? nullptr : softmax->input(0)->producer();
+  if (flatten == nullptr || !is_reshape(*flatten)) return false;
+  const ir::Shape &shape = flatten->input(0)->shape(), &rows = softmax->input(0)->shape();
+  if (shape.empty() || rows.empty() || shape != node.output()->shape() || shape.back() != rows.back())
+    return false;
+  const auto axis = softmax->attribute<int64_t>("axis", -1);
+  if (axis != -1 && axis != static_cast<int64_t>(rows.size()) - 1) return false;
+  return keep(builder, node, builder.op("Softmax", {flatten->input(0)}, {{"axis", int64_t{-1}}}));
+}
+
+// ---- What does nothing ------------------------------------------------------------------------------------
+
 // Repetition that the shapes show to be of nothing. A target that only the run knows must be checked there.
 bool drop_expand(Builder& builder, Node& node) {
   const Value* target = node.input(1);
@@ -142,6 +228,10 @@ constexpr ir::Rule kRules[] = {
     {"simplify_reshape", "Flatten", simplify_reshape},
     {"simplify_reshape", "Squeeze", simplify_reshape},
     {"simplify_reshape", "Unsqueeze", simplify_reshape},
+    {"merge_transpose", "Reshape", merge_transpose},
+    {"merge_transpose", "Squeeze", merge_transpose},
+    {"merge_transpose", "Unsqueeze", merge_transpose},
+    {"unflatten_softmax", "Reshape", unflatten_softmax},
     {"simplify_transpose", "Transpose", simplify_transpose},
     {"drop_expand", "Expand", drop_expand},
     {"drop_tile", "Tile", drop_tile},

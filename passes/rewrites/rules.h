@@ -15,5 +15,6 @@ ir::RuleTable control_flow_rules();  // branches that are known
 // Of raise_idioms().
 ir::RuleTable normalization_rules();
 ir::RuleTable activation_rules();
+ir::RuleTable attention_rules();
 
 }  // namespace dlc::passes
