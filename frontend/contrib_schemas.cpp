@@ -4,6 +4,7 @@
 
 #include <onnx/defs/function.h>
 
+#include "frontend/contrib_signatures.h"
 #include "runtime/error.h"
 
 namespace dlc::frontend {
@@ -209,7 +210,11 @@ void register_op(const ContribOp& op) {
 
 void register_contrib_schemas() {
   static const bool done = [] {
+    onnx::OpSchemaRegistry::DomainToVersionRange::Instance().AddDomainToVersion("com.microsoft", 1, 1);
     for (const ContribOp& op : kOps) register_op(op);
+    for (const Signature& signature : contrib_signatures()) {
+      onnx::RegisterSchema(schema_of(signature), 0, true, true);
+    }
     return true;
   }();
   static_cast<void>(done);

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <limits>
 
+#include "ir/ops/contrib.h"
 #include "ir/ops/families.h"
 #include "ir/ops/infer_util.h"
 #include "ir/ops/lower_util.h"
@@ -364,6 +365,12 @@ AttentionStages define_attention(Builder& builder, const AttentionForm& form) {
 void register_attention(OpRegistry& registry) {
   registry.add({.domain = "dlc", .name = "Attention", .infer = infer_attention, .lower = lower_attention});
   register_standard_attention(registry);
+  register_contrib_normalization(registry);
+  register_contrib_attention(registry);
+  register_contrib_group_query(registry);
+  register_contrib_fused(registry);
+  register_contrib_quantized(registry);
+  register_contrib_experts(registry);
 }
 
 }  // namespace dlc::ir

@@ -1,0 +1,29 @@
+// Operators of com.microsoft that ONNX Runtime's optimiser and its model builders write for transformers.
+#pragma once
+
+#include "ir/builder.h"
+#include "ir/op.h"
+
+namespace dlc::ir {
+
+inline constexpr const char* kContribDomain = "com.microsoft";
+
+void register_contrib_normalization(OpRegistry& registry);
+void register_contrib_attention(OpRegistry& registry);
+void register_contrib_group_query(OpRegistry& registry);
+void register_contrib_fused(OpRegistry& registry);
+void register_contrib_quantized(OpRegistry& registry);
+void register_contrib_experts(OpRegistry& registry);
+
+// 0, 1, .. as int64 [count].
+Value* numbers_below(Builder& builder, const Dim& count);
+// The range [start, end) of an axis.
+Value* range_of_axis(Builder& builder, Value* x, int64_t axis, const Dim& start, const Dim& end);
+
+// x [batch, heads, length, size] with pairs of elements turned: the first 2 * n of `size` by angles whose
+// cosine and sine are [max length, n], at `positions` int64 [batch or 1, length]. Pairs are neighbours if
+// `interleaved`, else n apart.
+Value* rotate_pairs(Builder& builder, Value* x, Value* positions, Value* cosine, Value* sine,
+                    bool interleaved);
+
+}  // namespace dlc::ir
