@@ -73,6 +73,13 @@ std::optional<Shape> shape_between(Shape own, const Shape& from, const Shape& to
   return result;
 }
 
+// The shape of queries, keys or values of scores of shape `from` where these are of shape `to`.
+std::optional<Shape> matrices_between(const Shape& own, Shape from, Shape to) {
+  std::copy(own.end() - 2, own.end(), from.end() - 2);
+  std::copy(own.end() - 2, own.end(), to.end() - 2);
+  return shape_between(own, from, to);
+}
+
 // ---- The way from the softmax back to the product ---------------------------------------------------------
 
 struct Chain {
@@ -141,7 +148,7 @@ bool trace(const Value* score, int depth, Chain& chain) {
   return false;
 }
 
-// All steps for scores of one shape; false where there is no such form.
+// All steps for scores of one shape; false, and nothing changed, where there is no such form.
 bool bring_to(Builder& builder, const Shape& shape, Chain& chain) {
   std::vector<std::vector<Shape>> shapes;
   for (size_t i = 0; i < chain.steps.size(); ++i) {
@@ -292,24 +299,53 @@ bool fits(const Node& product, const Value* values) {
   return is_head_size(q->shape().back()) && is_head_size(values->shape().back()) && is_float(q->dtype());
 }
 
+// Whether queries, keys and values can be those of scores of this shape.
+bool reaches(const Node& product, const Value* values, const Shape& shape) {
+  const Shape& scores = product.output()->shape();
+  return shape == scores || (matrices_between(product.input(0)->shape(), scores, shape) &&
+                             matrices_between(product.input(1)->shape(), scores, shape) &&
+                             matrices_between(values->shape(), scores, shape));
+}
+
+// The shape that all steps can be brought to, and brings them there: that of the product or of a step.
+std::optional<Shape> common_shape(Builder& builder, Chain& chain, const Value* values) {
+  std::vector<Shape> shapes = {chain.product->output()->shape()};
+  shapes.insert(shapes.end(), chain.shapes.begin(), chain.shapes.end());
+  for (const Shape& shape : shapes) {
+    if (reaches(*chain.product, values, shape) && bring_to(builder, shape, chain)) return shape;
+  }
+  return std::nullopt;
+}
+
+Value* attend(Builder& builder, AttentionForm form, const Shape& scores, const Shape& shape) {
+  if (shape == scores) {
+    const bool grouped = share_heads(builder, form);
+    return grouped ? ir::attend_heads(builder, form).output : ir::build_attention(builder, form);
+  }
+  for (Value** value : {&form.q, &form.k, &form.v})
+    *value = builder.reshape(*value, *matrices_between((*value)->shape(), scores, shape));
+  Value* result = ir::build_attention(builder, form);
+  return builder.reshape(result, *matrices_between(result->shape(), shape, scores));
+}
+
 bool raise_attention(Builder& builder, Node& node) {
+  Value* values = node.input(1);
   const Weights weights = weights_of(node.input(0));
   if (weights.softmax == nullptr || !is_last_axis(*weights.softmax)) return false;
   Chain chain;
-  if (node.input(1)->is_constant() || !trace(weights.softmax->input(0), 0, chain)) return false;
+  if (values->is_constant() || !trace(weights.softmax->input(0), 0, chain)) return false;
   const Shape scores = chain.product->output()->shape();
-  if (node.input(0)->shape() != scores || !fits(*chain.product, node.input(1))) return false;
-  if (!bring_to(builder, scores, chain)) return false;
+  if (node.input(0)->shape() != scores || !fits(*chain.product, values)) return false;
+  const std::optional<Shape> shape = common_shape(builder, chain, values);
+  if (!shape) return false;
   double factor = 1;
   AttentionForm form{.q = without_factor(chain.product->input(0), factor),
                      .k = keys_of(builder, *chain.product, factor),
-                     .v = node.input(1),
+                     .v = values,
                      .steps = std::move(chain.steps),
                      .guard = weights.cleaned ? "not_a_number" : "none"};
   add_factor(builder, factor, form);
-  const bool grouped = share_heads(builder, form);
-  Value* result = grouped ? ir::attend_heads(builder, form).output : ir::build_attention(builder, form);
-  builder.replace(node, 0, result);
+  builder.replace(node, 0, attend(builder, std::move(form), scores, *shape));
   return true;
 }
 

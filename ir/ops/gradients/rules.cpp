@@ -7,6 +7,7 @@ void attach_gradients(OpRegistry& registry) {
       elementwise_gradients,   activation_gradients, reduce_gradients,   matmul_gradients,
       shape_gradients,         movement_gradients,   indexing_gradients, softmax_gradients,
       normalization_gradients, conv_gradients,       pool_gradients,     generator_gradients,
+      attention_gradients,
   };
   for (auto family : kFamilies) {
     for (const GradientRule& rule : family()) registry.set_gradient(rule.domain, rule.name, rule.rule);

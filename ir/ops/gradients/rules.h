@@ -33,6 +33,7 @@ std::span<const GradientRule> normalization_gradients();
 std::span<const GradientRule> conv_gradients();
 std::span<const GradientRule> pool_gradients();
 std::span<const GradientRule> generator_gradients();
+std::span<const GradientRule> attention_gradients();
 
 // Rules in a file of their own.
 void einsum_gradient(GradientContext& context);
