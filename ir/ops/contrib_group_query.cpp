@@ -19,6 +19,14 @@ Dim rotary_head_size(const Node& node) {
   return heads > 0 ? floor_div(shape[2], Dim(heads)) : node.input(kCosine)->shape()[1] * Dim(2);
 }
 
+void check_angles(const InferContext& context, size_t cosine, size_t sine) {
+  require_rank(context, cosine, 2);
+  require_rank(context, sine, 2);
+  for (size_t axis = 0; axis < 2; ++axis)
+    require_equal_extents(context, context.shape(cosine)[axis], context.shape(sine)[axis],
+                          "tables of angles");
+}
+
 void infer_rotary(InferContext& context) {
   require_type(context, kX, TypeClass::kFloat);
   if (context.rank(kX) != 3 && context.rank(kX) != 4)
@@ -27,7 +35,7 @@ void infer_rotary(InferContext& context) {
     context.fail("attribute 'is_packed_batching': batches of unequal length are not supported");
   const double scale = context.node().attribute<double>("scale", 1);
   if (scale != 1) context.fail("attribute 'scale': expected 1, found {}", scale);
-  for (size_t i : {kCosine, kSine}) require_rank(context, i, 2);
+  check_angles(context, kCosine, kSine);
   if (context.rank(kRotaryPositions) != 1 && context.rank(kRotaryPositions) != 2)
     context.fail("input 1 (position_ids): expected rank 1 or 2, found {}", context.rank(kRotaryPositions));
   const Dim size = rotary_head_size(context.node()), turned = context.shape(kCosine)[1] * Dim(2);
@@ -123,6 +131,7 @@ void check_group_inputs(const InferContext& context) {
     require_rank(context, kPastValue, 4);
   }
   require_rank(context, kLengths, 1);
+  if (context.has_input(kCosCache)) check_angles(context, kCosCache, kSinCache);
   if (context.node().attribute<int64_t>("do_rotary", 0) != 0 && !context.has_input(kCosCache))
     context.fail("do_rotary needs cos_cache and sin_cache");
 }
