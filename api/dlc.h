@@ -18,4 +18,5 @@
 #include "runtime/error.h"
 #include "runtime/program.h"
 #include "runtime/tensor.h"
+#include "runtime/value.h"
 #include "runtime/version.h"

@@ -217,6 +217,11 @@ dlc_tensor dlc_make_tensor(void* data, uint8_t dtype, int32_t rank, int64_t* sha
   return {data, 1, 0, rank, type.code, type.bits, 1, shape, nullptr, 0};
 }
 
+dlc_tensor dlc_make_value(dlc_value* value) {
+  constexpr uint8_t kOpaque = 3;
+  return {value, 1, 0, 0, kOpaque, 64, 1, nullptr, nullptr, 0};
+}
+
 int32_t dlc_run(dlc_session* session, const dlc_tensor* inputs, dlc_tensor* outputs) {
   return guarded(
       [&] {

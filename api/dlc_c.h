@@ -88,9 +88,15 @@ void dlc_session_release(dlc_session* session);
  * TensorProto.DataType, as in dlc_value_info. */
 dlc_tensor dlc_make_tensor(void* data, uint8_t dtype, int32_t rank, int64_t* shape);
 
-/* Inputs and outputs in the program's order. An output whose data is null gets memory of the session, valid
- * until the next run; one with data must have the extents of the result, or, where these depend on data, room
- * for it. After the run, ndim and shape say what an output holds; a null shape is replaced. */
+/* A value that is no tensor in the place of one: a sequence, an optional or a map. `value` and all that it
+ * points to are the caller's until dlc_run() returns. */
+dlc_tensor dlc_make_value(dlc_value* value);
+
+/* Inputs and outputs in the program's order. Elements of a tensor of strings (dtype 8) are dlc_strings of
+ * UTF-8. Outputs that are no tensors get data that points to a dlc_value. An output whose data is null gets
+ * memory of the session, valid until the next run; one with data must have the extents of the result, or,
+ * where these depend on data, room for it. After the run, ndim and shape say what an output holds; a null
+ * shape is replaced. */
 int32_t dlc_run(dlc_session* session, const dlc_tensor* inputs, dlc_tensor* outputs);
 
 #ifdef __cplusplus

@@ -2,6 +2,8 @@
 
 #include <cstddef>
 
+#include <llvm/IR/MDBuilder.h>
+
 #include "codegen/emit_run.h"
 #include "runtime/error.h"
 
@@ -88,7 +90,21 @@ void RunEmitter::finish_call_output(const ir::Call& call, size_t index) {
       data, builder_.CreateConstInBoundsGEP1_32(pointer, dynamic_, static_cast<unsigned>(placement.index)));
 }
 
-void RunEmitter::call_runtime_kernel(const ir::Call& call) {
+// Ends the run with `status` unless it is DLC_OK; the fault's text then names the node.
+void RunEmitter::return_fault(llvm::Value* status, const std::string& origin) {
+  llvm::LLVMContext& context = module_.getContext();
+  auto* failed = llvm::BasicBlock::Create(context, "failed", function_);
+  auto* done = llvm::BasicBlock::Create(context, "done", function_);
+  builder_.CreateCondBr(builder_.CreateICmpNE(status, builder_.getInt32(DLC_OK)), failed, done,
+                        llvm::MDBuilder(context).createUnlikelyBranchWeights());
+  builder_.SetInsertPoint(failed);
+  llvm::Type *pointer = builder_.getPtrTy(), *i32 = builder_.getInt32Ty();
+  llvm::FunctionCallee name_fault = runtime("dlc_fail_in", i32, {pointer, i32, pointer});
+  builder_.CreateRet(builder_.CreateCall(name_fault, {frame_, status, text(origin)}));
+  builder_.SetInsertPoint(done);
+}
+
+void RunEmitter::call_runtime_kernel(const ir::Call& call, const std::string& origin) {
   for (size_t i = 0; i < call.inputs.size(); ++i) {
     auto position = static_cast<int64_t>(i);
     if (call.inputs[i] == BufferId::kNone) {
@@ -113,7 +129,7 @@ void RunEmitter::call_runtime_kernel(const ir::Call& call) {
       runtime(call.symbol.c_str(), builder_.getInt32Ty(), {pointer, pointer, pointer, pointer});
   llvm::Value* outputs = call_tensor_field(static_cast<int64_t>(call.inputs.size()), 0);
   llvm::Value* status = builder_.CreateCall(callee, {frame_, call_tensors_, outputs, call_params_});
-  return_if(builder_.CreateICmpNE(status, builder_.getInt32(DLC_OK)), status);
+  return_fault(status, origin);
   for (size_t i = 0; i < call.outputs.size(); ++i) finish_call_output(call, i);
 }
 

@@ -1,6 +1,7 @@
 #include "codegen/emit_descriptor.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "runtime/error.h"
 
@@ -102,16 +103,47 @@ class DescriptorEmitter {
   llvm::Constant* values(const std::vector<const ir::Buffer*>& buffers) {
     std::vector<llvm::Constant*> rows;
     for (const ir::Buffer* buffer : buffers) {
-      std::vector<llvm::Constant*> dims, texts;
-      for (const Dim& extent : buffer->shape) {
-        dims.push_back(i64(extent_code(extent, buffer->kind == ir::BufferKind::kInput)));
-        texts.push_back(text(extent.to_string()));
-      }
-      rows.push_back(llvm::ConstantStruct::getAnon(
-          {text(buffer->name), i8(static_cast<uint8_t>(buffer->dtype)), i32(buffer->shape.size()),
-           array(dims, "dims"), array(texts, "texts")}));
+      const ir::Type type = buffer->border_type.value_or(ir::Type(buffer->dtype, buffer->shape));
+      bool is_input = buffer->kind == ir::BufferKind::kInput;
+      rows.push_back(
+          value_info(buffer->name, type, [&](const Dim& extent) { return extent_code(extent, is_input); }));
     }
     return array(rows, "values");
+  }
+
+  // A dlc_value_info.
+  llvm::Constant* value_info(const std::string& name, const ir::Type& type,
+                             const std::function<int64_t(const Dim&)>& code) {
+    std::vector<llvm::Constant*> dims, texts;
+    for (const Dim& extent : type.tensor.shape) {
+      dims.push_back(i64(code(extent)));
+      texts.push_back(text(extent == Dim(ir::kAnyExtent) ? "?" : extent.to_string()));
+    }
+    bool has_rank = type.tensor.ranks == ir::Ranks::kOne;
+    DType dtype = type.kind == ir::TypeKind::kMap ? type.key : type.tensor.dtype;
+    llvm::Constant* element = llvm::ConstantPointerNull::get(pointer_);
+    if (!type.is_tensor()) {
+      auto held_code = [](const Dim& extent) { return extent.value(); };
+      element = define(value_info("", *type.element, held_code), "element");
+    }
+    return llvm::ConstantStruct::getAnon({text(name), i8(static_cast<uint8_t>(dtype)),
+                                          i32_or_none(has_rank ? static_cast<int32_t>(dims.size()) : -1),
+                                          array(dims, "dims"), array(texts, "texts"),
+                                          i32(static_cast<size_t>(kind_number(type.kind))), element});
+  }
+
+  static dlc_kind kind_number(ir::TypeKind kind) {
+    switch (kind) {
+      case ir::TypeKind::kTensor:
+        return DLC_TENSOR;
+      case ir::TypeKind::kSequence:
+        return DLC_SEQUENCE;
+      case ir::TypeKind::kOptional:
+        return DLC_OPTIONAL;
+      case ir::TypeKind::kMap:
+        return DLC_MAP;
+    }
+    return DLC_TENSOR;
   }
 
   // What dlc_value_info says of an extent. For an output only symbols of inputs have a number; the others are

@@ -125,7 +125,7 @@ void RunEmitter::emit(const ir::KernelStep& step) {
     profile_call("dlc_kernel_begin");
   }
   if (auto* call = std::get_if<ir::Call>(&step.kernel.body)) {
-    call_runtime_kernel(*call);
+    call_runtime_kernel(*call, step.kernel.origin);
   } else {
     call_kernel(step.kernel);
   }

@@ -50,7 +50,8 @@ class RunEmitter : FrameEmitter {
                  const std::function<llvm::Value*(llvm::Value* counter)>& condition, const ir::Region& body);
 
   void call_kernel(const ir::Kernel& kernel);
-  void call_runtime_kernel(const ir::Call& call);
+  void call_runtime_kernel(const ir::Call& call, const std::string& origin);
+  void return_fault(llvm::Value* status, const std::string& origin);
   void fill_call_tensor(int64_t index, ir::BufferId id, llvm::Value* data, int32_t slot,
                         const DimsTable::List& dims);
   void emit_call_output(const ir::Call& call, size_t index);

@@ -46,6 +46,7 @@ std::vector<RuntimeSymbol> runtime_symbols() {
       {"dlc_output_buffer", address_of(dlc_output_buffer)},
       {"dlc_call_output", address_of(dlc_call_output)},
       {"dlc_fail", address_of(dlc_fail)},
+      {"dlc_fail_in", address_of(dlc_fail_in)},
       {"dlc_kernel_begin", address_of(dlc_kernel_begin)},
       {"dlc_kernel_end", address_of(dlc_kernel_end)},
       {"dlc_model_runtime", &dlc_model_runtime},

@@ -19,6 +19,47 @@ constexpr const char* kKeywords[] = {
     "public", "template", "this",     "throw",    "try",       "typename", "using",    "virtual", "true",
     "false",  "and",      "or",       "not",      "xor"};
 
+// As in runtime/model/types.h.
+constexpr const char* kValueTypes = R"(#ifndef DLC_VALUE_TYPES
+#define DLC_VALUE_TYPES
+/* DLTensor of dlpack.h, field by field. Elements of a tensor of strings are dlc_strings, of type code 3
+ * (opaque) and 128 bits. A value that is no tensor is passed in the place of one: type code 3, 64 bits, no
+ * axes, data points to a dlc_value. */
+typedef struct dlc_tensor {
+  void* data;
+  int32_t device_type; /* 1: CPU */
+  int32_t device_id;
+  int32_t ndim;
+  uint8_t type_code; /* DLDataTypeCode: 0 int, 1 uint, 2 float, 3 opaque, 4 bfloat, 5 complex, 6 bool */
+  uint8_t type_bits;
+  uint16_t type_lanes;
+  int64_t* shape;
+  int64_t* strides; /* in elements; null: dense row-major */
+  uint64_t byte_offset;
+} dlc_tensor;
+
+/* A string of UTF-8. Given ones may have size -1: up to the first zero byte. Those of a run's outputs are
+ * followed by a zero byte. */
+typedef struct dlc_string {
+  const char* data;
+  int64_t size;
+} dlc_string;
+
+typedef enum dlc_kind { DLC_TENSOR = 0, DLC_SEQUENCE = 1, DLC_OPTIONAL = 2, DLC_MAP = 3 } dlc_kind;
+
+/* A value of any kind. Those of a run's outputs, with all they point to, belong to the context; they are
+ * valid until its next run. */
+typedef struct dlc_value {
+  int32_t kind;               /* dlc_kind */
+  int64_t count;              /* of a sequence's elements, or of a map's entries; of an optional: 0 or 1 */
+  struct dlc_value* elements; /* of a sequence or an optional */
+  dlc_tensor keys;            /* of a map: [count] */
+  dlc_tensor tensor;          /* a tensor; of a map: the values [count] */
+} dlc_value;
+#endif /* DLC_VALUE_TYPES */
+
+)";
+
 // C names for texts, all different.
 std::vector<std::string> field_names(const std::vector<std::string>& texts) {
   std::set<std::string> used(std::begin(kKeywords), std::end(kKeywords));
@@ -66,6 +107,11 @@ const char* c_type(DType type) {
   }
 }
 
+const char* c_type(const ir::Buffer& buffer) {
+  if (!buffer.border_type) return c_type(buffer.dtype);
+  return buffer.border_type->is_tensor() ? "dlc_string" : "dlc_value";
+}
+
 // Text that cannot end a comment.
 std::string comment_text(std::string text) {
   for (size_t at = text.find("*/"); at != std::string::npos; at = text.find("*/")) text[at] = '+';
@@ -90,6 +136,7 @@ class HeaderWriter {
 
   std::string write() {
     begin();
+    write_value_types();
     write_dims();
     write_values("inputs", inputs_, "const ");
     write_values("outputs", outputs_, "");
@@ -118,6 +165,15 @@ extern "C" {{
         info_.name, comment_text(info_.build), macro_);
   }
 
+  // Only models whose border has more than numbers need them.
+  void write_value_types() {
+    bool needed = false;
+    for (const auto* buffers : {&inputs_, &outputs_}) {
+      for (const ir::Buffer* buffer : *buffers) needed = needed || buffer->border_type;
+    }
+    if (needed) text_ += kValueTypes;
+  }
+
   void write_dims() {
     if (symbols_.empty()) {
       text_ += fmt::format("/* All shapes are fixed: pass NULL. */\ntypedef void {}_dims;\n\n", info_.name);
@@ -135,8 +191,10 @@ extern "C" {{
     for (size_t i = 0; i < buffers.size(); ++i) write_extents(upper(names[i]), *buffers[i]);
     text_ += fmt::format("typedef struct {}_{} {{\n", info_.name, what);
     for (size_t i = 0; i < buffers.size(); ++i) {
-      text_ += fmt::format("  {}{}* {}; /* {}{} */\n", qualifier, c_type(buffers[i]->dtype), names[i],
-                           onnx_name(buffers[i]->dtype), comment_text(ir::to_string(buffers[i]->shape)));
+      const ir::Buffer& buffer = *buffers[i];
+      std::string type = std::string(onnx_name(buffer.dtype)) + ir::to_string(buffer.shape);
+      if (buffer.border_type) type = ir::to_string(*buffer.border_type);
+      text_ += fmt::format("  {}{}* {}; /* {} */\n", qualifier, c_type(buffer), names[i], comment_text(type));
     }
     if (buffers.empty()) text_ += "  const void* none;\n";
     text_ += fmt::format("}} {}_{};\n\n", info_.name, what);

@@ -6,26 +6,12 @@
 #include "frontend/near_names.h"
 #include "ir/ops/branch.h"
 #include "runtime/error.h"
+#include "runtime/format/utf8.h"
 
 namespace dlc::frontend {
 namespace {
 
-bool is_valid_utf8(const std::string& text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const size_t length = lead < 0x80                   ? 1
-                          : lead >= 0xc2 && lead < 0xe0 ? 2
-                          : (lead & 0xf0) == 0xe0       ? 3
-                          : lead >= 0xf0 && lead < 0xf5 ? 4
-                                                        : 0;
-    if (length == 0 || length > text.size() - i) return false;
-    for (size_t k = 1; k < length; ++k) {
-      if ((static_cast<unsigned char>(text[i + k]) & 0xc0) != 0x80) return false;
-    }
-    i += length;
-  }
-  return true;
-}
+bool is_valid_utf8(const std::string& text) { return is_utf8(text.data(), text.size()); }
 
 std::set<std::string> initializer_names(const onnx::GraphProto& graph) {
   std::set<std::string> names;

@@ -173,13 +173,12 @@ void Importer::read_node(const onnx::NodeProto& node, Scope& scope) {
 void Importer::add_node(const onnx::NodeProto& node, const onnx::OpSchema& schema, Scope::Bindings attributes,
                         Scope& scope) {
   ir::Attributes values;
-  const TypeScope types{scope.graph, symbols_};
   for (const auto& [name, binding] : attributes) {
     try {
       if (attribute_type(*binding.proto) == onnx::AttributeProto::GRAPH) {
         values.emplace(name, read_subgraph(binding.proto->g(), *binding.scope));
       } else {
-        values.emplace(name, read_attribute(*binding.proto, tensors_, types));
+        values.emplace(name, read_attribute(*binding.proto, tensors_));
       }
     } catch (Error& error) {
       throw error.add_context(fmt::format("attribute '{}'", name));

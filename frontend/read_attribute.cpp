@@ -2,11 +2,23 @@
 
 #include "frontend/check_node.h"
 #include "runtime/error.h"
+#include "runtime/format/utf8.h"
 
 namespace dlc::frontend {
 namespace {
 
 using Proto = onnx::AttributeProto;
+
+const std::string& checked_text(const std::string& text, const Proto& attribute) {
+  if (!is_utf8(text.data(), text.size()))
+    fail(ErrorKind::kModel, "attribute '{}' is not UTF-8", attribute.name());
+  return text;
+}
+
+std::vector<std::string> checked_texts(const Proto& attribute) {
+  for (const std::string& text : attribute.strings()) checked_text(text, attribute);
+  return {attribute.strings().begin(), attribute.strings().end()};
+}
 
 Tensor strings_tensor(std::vector<int64_t> shape, std::vector<std::string> values) {
   return Tensor::from_strings(std::move(shape), std::move(values));
@@ -14,14 +26,14 @@ Tensor strings_tensor(std::vector<int64_t> shape, std::vector<std::string> value
 
 }  // namespace
 
-ir::Attribute read_attribute(const Proto& attribute, TensorSource& tensors, const TypeScope& types) {
+ir::Attribute read_attribute(const Proto& attribute, TensorSource& tensors) {
   switch (attribute_type(attribute)) {
     case Proto::FLOAT:
       return static_cast<double>(attribute.f());
     case Proto::INT:
       return static_cast<int64_t>(attribute.i());
     case Proto::STRING:
-      return attribute.s();
+      return checked_text(attribute.s(), attribute);
     case Proto::TENSOR:
       return read_tensor(attribute.t(), tensors);
     case Proto::FLOATS:
@@ -29,11 +41,11 @@ ir::Attribute read_attribute(const Proto& attribute, TensorSource& tensors, cons
     case Proto::INTS:
       return std::vector<int64_t>(attribute.ints().begin(), attribute.ints().end());
     case Proto::STRINGS:
-      return std::vector<std::string>(attribute.strings().begin(), attribute.strings().end());
+      return checked_texts(attribute);
     case Proto::SPARSE_TENSOR:
       return read_sparse_tensor(attribute.sparse_tensor(), tensors);
     case Proto::TYPE_PROTO:
-      return read_type(attribute.tp(), attribute.name(), types);
+      return read_held_type(attribute.tp(), attribute.name());
     default:
       fail(ErrorKind::kModel, "attribute '{}' is of a kind that no operator has", attribute.name());
   }
@@ -56,7 +68,7 @@ Tensor read_constant(const AttributeProtos& attributes, TensorSource& tensors) {
       return Tensor::of<int64_t>(DType::kInt64, {}, {&number, 1});
     }
     case Proto::STRING:
-      return strings_tensor({}, {value.s()});
+      return strings_tensor({}, {checked_text(value.s(), value)});
     case Proto::FLOATS:
       return Tensor::of<float>(DType::kFloat, {value.floats_size()},
                                {value.floats().data(), static_cast<size_t>(value.floats_size())});
@@ -64,7 +76,7 @@ Tensor read_constant(const AttributeProtos& attributes, TensorSource& tensors) {
       return Tensor::of<int64_t>(DType::kInt64, {value.ints_size()},
                                  {value.ints().data(), static_cast<size_t>(value.ints_size())});
     case Proto::STRINGS:
-      return strings_tensor({value.strings_size()}, {value.strings().begin(), value.strings().end()});
+      return strings_tensor({value.strings_size()}, checked_texts(value));
     default:
       fail(ErrorKind::kModel, "attribute '{}' is no constant", value.name());
   }

@@ -10,8 +10,7 @@
 namespace dlc::frontend {
 
 // Every kind but GRAPH, which the importer reads, and the lists that no operator uses: Error(kModel).
-ir::Attribute read_attribute(const onnx::AttributeProto& attribute, TensorSource& tensors,
-                             const TypeScope& types);
+ir::Attribute read_attribute(const onnx::AttributeProto& attribute, TensorSource& tensors);
 
 // The content of a Constant node, from whichever of its attributes is given. Error(kModel) unless it is
 // exactly one.

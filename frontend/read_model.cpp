@@ -53,15 +53,4 @@ std::unique_ptr<ir::Graph> parse_model(std::string_view bytes, const std::string
   });
 }
 
-Tensor read_tensor_proto(const std::string& path) {
-  return guarded(path, [&] {
-    constexpr int64_t kMaxBytes = int64_t{2} << 30;
-    onnx::TensorProto proto;
-    if (!parse_message_file(path, kMaxBytes, proto))
-      fail(ErrorKind::kData, "is not an ONNX TensorProto, or truncated");
-    TensorSource source{RawData(), ExternalData(folder_of(path)), kMaxBytes};
-    return read_tensor(proto, source);
-  });
-}
-
 }  // namespace dlc::frontend

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ir/graph.h"
+#include "runtime/value.h"
 
 namespace dlc::frontend {
 
@@ -27,7 +28,8 @@ std::unique_ptr<ir::Graph> read_model(const std::string& path, const ReadOptions
 // `folder` is where external data may lie; empty: none allowed.
 std::unique_ptr<ir::Graph> parse_model(std::string_view bytes, const std::string& folder = "",
                                        const ReadOptions& options = {});
-// A TensorProto file (.pb). Throws Error naming the file.
-Tensor read_tensor_proto(const std::string& path);
+// A file (.pb) that holds a TensorProto, SequenceProto, OptionalProto or MapProto. Throws Error naming the
+// file.
+Value read_value_proto(const std::string& path, ValueKind kind);
 
 }  // namespace dlc::frontend

@@ -6,6 +6,7 @@
 
 #include "frontend/read_type.h"
 #include "runtime/error.h"
+#include "runtime/format/utf8.h"
 
 namespace dlc::frontend {
 namespace {
@@ -210,6 +211,10 @@ Tensor from_fields(const onnx::TensorProto& proto, DType type, std::vector<int64
          onnx_name(type), fmt::join(shape, ", "), expected);
   }
   if (type == DType::kString) {
+    for (int i = 0; i < proto.string_data_size(); ++i) {
+      const std::string& text = proto.string_data(i);
+      if (!is_utf8(text.data(), text.size())) fail(ErrorKind::kModel, "string {} is not UTF-8", i);
+    }
     return Tensor::from_strings(std::move(shape), {proto.string_data().begin(), proto.string_data().end()});
   }
   Tensor result(type, std::move(shape));

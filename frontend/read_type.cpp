@@ -1,6 +1,8 @@
 #include "frontend/read_type.h"
 
+#include <algorithm>
 #include <cctype>
+#include <optional>
 
 #include "runtime/error.h"
 
@@ -57,24 +59,63 @@ ir::Type read_tensor_type(const TensorTypeProto& type, const std::string& name, 
   return result;
 }
 
-ir::Type read_nested(const onnx::TypeProto& type, const std::string& name, const TypeScope& scope,
-                     int depth) {
+// A tensor in a sequence, an optional or a map: any extent that is no number may differ from one to the next.
+template <class TensorTypeProto>
+ir::Type read_held_tensor(const TensorTypeProto& type, const std::string& name) {
+  ir::TensorType result;
+  result.dtype = read_dtype(type.elem_type(), fmt::format("element type of '{}'", name));
+  if (!type.has_shape()) result.ranks = ir::Ranks::kAny;
+  if (type.shape().dim_size() > kMaxRank) {
+    fail(ErrorKind::kModel, "'{}' has rank {}; the limit is {}", name, type.shape().dim_size(), kMaxRank);
+  }
+  for (const auto& dim : type.shape().dim()) {
+    bool is_known = dim.has_dim_value() && dim.dim_value() >= 0;
+    result.shape.emplace_back(is_known ? dim.dim_value() : ir::kAnyExtent);
+  }
+  if (std::find(result.shape.begin(), result.shape.end(), ir::Dim(ir::kAnyExtent)) == result.shape.end())
+    check_size(result, name);
+  return result;
+}
+
+ir::Type read_held(const onnx::TypeProto& type, const std::string& name, int depth);
+
+ir::Type read_map(const onnx::TypeProto::Map& type, const std::string& name, int depth) {
+  DType key = read_dtype(type.key_type(), fmt::format("key type of '{}'", name));
+  if (key != DType::kString && !is_integer(key)) {
+    fail(ErrorKind::kModel, "the keys of '{}' are {}; expected integers or strings", name, onnx_name(key));
+  }
+  ir::Type value = read_held(type.value_type(), name, depth + 1);
+  // Values without shape are scalars: exporters leave it out.
+  if (value.is_tensor() && value.tensor.ranks == ir::Ranks::kAny) value = ir::Type(value.tensor.dtype, {});
+  if (!value.is_tensor() || !value.tensor.shape.empty()) {
+    fail(ErrorKind::kModel, "the values of the map '{}' are {}; expected scalars", name,
+         ir::to_string(value));
+  }
+  return ir::Type::map(key, std::move(value));
+}
+
+// A type that holds others; nothing for a tensor.
+std::optional<ir::Type> read_holder(const onnx::TypeProto& type, const std::string& name, int depth) {
   if (depth > kMaxTypeDepth) fail(ErrorKind::kModel, "the type of '{}' nests too deeply", name);
   switch (type.value_case()) {
-    case onnx::TypeProto::kTensorType:
-      return read_tensor_type(type.tensor_type(), name, scope);
-    case onnx::TypeProto::kSparseTensorType:
-      return read_tensor_type(type.sparse_tensor_type(), name, scope);
     case onnx::TypeProto::kSequenceType:
-      return ir::Type::sequence(read_nested(type.sequence_type().elem_type(), name, scope, depth + 1));
+      return ir::Type::sequence(read_held(type.sequence_type().elem_type(), name, depth + 1));
     case onnx::TypeProto::kOptionalType:
-      return ir::Type::optional(read_nested(type.optional_type().elem_type(), name, scope, depth + 1));
+      return ir::Type::optional(read_held(type.optional_type().elem_type(), name, depth + 1));
     case onnx::TypeProto::kMapType:
-      return ir::Type::map(read_dtype(type.map_type().key_type(), fmt::format("key type of '{}'", name)),
-                           read_nested(type.map_type().value_type(), name, scope, depth + 1));
+      return read_map(type.map_type(), name, depth);
+    case onnx::TypeProto::kTensorType:
+    case onnx::TypeProto::kSparseTensorType:
+      return std::nullopt;
     default:
       fail(ErrorKind::kModel, "'{}' has no type", name);
   }
+}
+
+ir::Type read_held(const onnx::TypeProto& type, const std::string& name, int depth) {
+  if (auto holder = read_holder(type, name, depth)) return *holder;
+  return type.has_tensor_type() ? read_held_tensor(type.tensor_type(), name)
+                                : read_held_tensor(type.sparse_tensor_type(), name);
 }
 
 }  // namespace
@@ -122,25 +163,14 @@ void SymbolTable::fix(const std::string& dim_param, int64_t value) {
   }
 }
 
-ir::Type read_type(const onnx::TypeProto& type, const std::string& name, const TypeScope& scope) {
-  return read_nested(type, name, scope, 0);
+ir::Type read_held_type(const onnx::TypeProto& type, const std::string& name) {
+  return read_held(type, name, 0);
 }
 
-bool has_ranks(const onnx::TypeProto& type) {
-  switch (type.value_case()) {
-    case onnx::TypeProto::kTensorType:
-      return type.tensor_type().has_shape();
-    case onnx::TypeProto::kSparseTensorType:
-      return type.sparse_tensor_type().has_shape();
-    case onnx::TypeProto::kSequenceType:
-      return has_ranks(type.sequence_type().elem_type());
-    case onnx::TypeProto::kOptionalType:
-      return has_ranks(type.optional_type().elem_type());
-    case onnx::TypeProto::kMapType:
-      return has_ranks(type.map_type().value_type());
-    default:
-      return false;
-  }
+ir::Type read_type(const onnx::TypeProto& type, const std::string& name, const TypeScope& scope) {
+  if (auto holder = read_holder(type, name, 0)) return *holder;
+  return type.has_tensor_type() ? read_tensor_type(type.tensor_type(), name, scope)
+                                : read_tensor_type(type.sparse_tensor_type(), name, scope);
 }
 
 onnx::TypeProto write_type(const ir::Type& type, bool with_shape) {
@@ -148,12 +178,12 @@ onnx::TypeProto write_type(const ir::Type& type, bool with_shape) {
   switch (type.kind) {
     case ir::TypeKind::kTensor: {
       result.mutable_tensor_type()->set_elem_type(static_cast<int32_t>(type.tensor.dtype));
-      if (!with_shape) break;
+      if (!with_shape || type.tensor.ranks != ir::Ranks::kOne) break;
       onnx::TensorShapeProto* shape = result.mutable_tensor_type()->mutable_shape();
       for (const ir::Dim& dim : type.tensor.shape) {
         onnx::TensorShapeProto::Dimension* out = shape->add_dim();
         if (dim.is_constant()) {
-          out->set_dim_value(dim.value());
+          if (dim.value() != ir::kAnyExtent) out->set_dim_value(dim.value());
         } else {
           out->set_dim_param(dim.to_string());
         }

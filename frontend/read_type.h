@@ -38,10 +38,12 @@ struct TypeScope {
 };
 
 // The type of the value `name`. Dims without value get fresh symbols named after it and the axis. Error when
-// the element type or a dim is invalid, or the rank is unknown.
+// the element type or a dim is invalid, or the rank of a tensor is unknown. What sequences, optionals and
+// maps hold has its own shape each time: any dim without value is open there, and so may be the rank.
 ir::Type read_type(const onnx::TypeProto& type, const std::string& name, const TypeScope& scope);
-// True where read_type() would find every rank.
-bool has_ranks(const onnx::TypeProto& type);
+
+// The type of something held: of an optional's element.
+ir::Type read_held_type(const onnx::TypeProto& type, const std::string& name);
 
 // Without dims where `with_shape` is false. Symbols become dim_param.
 onnx::TypeProto write_type(const ir::Type& type, bool with_shape);

@@ -38,10 +38,9 @@ onnx::NodeProto with_attributes(const onnx::NodeProto& node, const Scope::Bindin
 }  // namespace
 
 void fill_defaults(ir::Node& node, const onnx::OpSchema& schema, TensorSource& tensors) {
-  SymbolTable symbols;
   for (const auto& [name, attribute] : schema.attributes()) {
     if (attribute.default_value.type() == onnx::AttributeProto::UNDEFINED || node.has(name)) continue;
-    node.set_attribute(name, read_attribute(attribute.default_value, tensors, {node.graph(), symbols}));
+    node.set_attribute(name, read_attribute(attribute.default_value, tensors));
   }
 }
 

@@ -128,7 +128,7 @@ Shape TextScanner::shape() {
   Shape result;
   expect("[");
   while (!accept("]")) {
-    result.push_back(Dim::parse(until(",]")));
+    result.push_back(accept("?") ? Dim(kAnyExtent) : Dim::parse(until(",]")));
     if (peek() != ']') expect(",");
   }
   return result;
@@ -153,6 +153,8 @@ Type TextScanner::type() {
   }
   std::optional<DType> dtype = dtype_from_name(name);
   if (!dtype) bad("an element type before this");
+  if (peek() != '[') return Type(TensorType{*dtype, {}, Ranks::kNone});
+  if (accept("[...]")) return Type(TensorType{*dtype, {}, Ranks::kAny});
   return Type(*dtype, shape());
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "ir/dim.h"
@@ -9,12 +10,24 @@
 
 namespace dlc::ir {
 
+// What is known of the ranks of the tensors that a sequence, an optional or a map may hold.
+enum class Ranks : uint8_t {
+  kOne,   // the rank of the shape; of every tensor that is a value of its own
+  kAny,   // tensors of several ranks, or of one that nobody has said
+  kNone,  // no tensor so far: joins with every other
+};
+
 struct TensorType {
   DType dtype = DType::kUndefined;
-  Shape shape;  // the rank of a tensor is always known; extents may be symbolic
+  // Extents may be symbolic. Inside a sequence, optional or map an extent is a number, or kAnyExtent: its
+  // tensors have shapes of their own.
+  Shape shape = {};
+  Ranks ranks = Ranks::kOne;
 
   friend bool operator==(const TensorType&, const TensorType&) = default;
 };
+
+inline constexpr int64_t kAnyExtent = -1;
 
 enum class TypeKind : uint8_t { kTensor, kSequence, kOptional, kMap };
 
@@ -36,6 +49,12 @@ struct Type {
 };
 
 bool operator==(const Type& a, const Type& b);
-std::string to_string(const Type& type);  // "f32[batch, 10]", "seq(f32[n])", "map(str, f32[])"
+// "f32[batch, 10]", "seq(f32[?, 3])", "seq(f32[...])" for any rank, "seq(f32)" for none, "map(str, f32[])"
+std::string to_string(const Type& type);
+
+// `type` as the type of something held in a sequence, optional or map.
+Type held_type(Type type);
+// The least type of what both types hold; nothing where their kinds or element types differ.
+std::optional<Type> join_held(const Type& a, const Type& b);
 
 }  // namespace dlc::ir

@@ -75,11 +75,11 @@ class Verifier {
         bad("{}: its use of '{}' is not in the value's list", node.describe(), input->name());
       }
     }
+    bound_symbols_.insert(node.symbols().begin(), node.symbols().end());
     for (const auto& [name, child] : subgraphs(node)) {
       if (child->parent() != &graph) bad("{}: graph '{}' has another parent", node.describe(), name);
       body(*child);
     }
-    bound_symbols_.insert(node.symbols().begin(), node.symbols().end());
     for (size_t i = 0; i < node.outputs().size(); ++i) {
       const Value* output = node.output(i);
       if (output == nullptr) continue;

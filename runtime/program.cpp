@@ -1,10 +1,7 @@
 #include "runtime/program.h"
 
-#include <cstring>
-
 #include "runtime/cpu.h"
 #include "runtime/error.h"
-#include "runtime/model/element.h"
 #include "runtime/model/pool.h"
 
 namespace dlc::runtime {
@@ -12,6 +9,9 @@ namespace {
 
 ValueInfo value_info(const dlc_value_info& info) {
   ValueInfo result{info.name, static_cast<DType>(info.dtype), {}, {}};
+  result.kind = static_cast<ValueKind>(info.kind);  // the numbers of dlc_kind
+  result.has_rank = info.rank >= 0;
+  if (info.element != nullptr) result.element = std::make_shared<const ValueInfo>(value_info(*info.element));
   for (int32_t i = 0; i < info.rank; ++i) {
     result.dims.push_back(info.dims[i] >= 0 ? info.dims[i] : -1);
     result.dim_texts.emplace_back(info.dim_texts[i]);
@@ -107,33 +107,22 @@ Context::~Context() = default;
 Context::Context(Context&&) noexcept = default;
 Context& Context::operator=(Context&&) noexcept = default;
 
-dlc_tensor border_tensor(const Tensor& tensor) {
-  model::ElementType type = model::element_type(static_cast<uint8_t>(tensor.dtype()));
-  return {const_cast<void*>(tensor.data()),
-          1,
-          0,
-          static_cast<int32_t>(tensor.rank()),
-          type.code,
-          type.bits,
-          1,
-          const_cast<int64_t*>(tensor.shape().data()),
-          nullptr,
-          0};
+std::vector<Value> Context::run_border(const BorderValues& inputs) {
+  std::vector<dlc_tensor> tensors(impl_->program.outputs().size());
+  run(inputs.tensors(), tensors);
+  std::vector<Value> outputs;
+  for (size_t i = 0; i < tensors.size(); ++i)
+    outputs.push_back(value_from_border(impl_->program.model().outputs[i], tensors[i]));
+  return outputs;
+}
+
+std::vector<Value> Context::run_values(const std::vector<Value>& inputs) {
+  return run_border(BorderValues(inputs));
 }
 
 std::vector<Tensor> Context::run(const std::vector<Tensor>& inputs) {
-  std::vector<dlc_tensor> input_tensors;
-  for (const Tensor& input : inputs) input_tensors.push_back(border_tensor(input));
-  std::vector<dlc_tensor> output_tensors(impl_->program.outputs().size());
-  run(input_tensors, output_tensors);
   std::vector<Tensor> outputs;
-  for (size_t i = 0; i < output_tensors.size(); ++i) {
-    const dlc_tensor& from = output_tensors[i];
-    Tensor output(impl_->program.outputs()[i].dtype, {from.shape, from.shape + from.ndim});
-    if (output.byte_size() > 0)
-      std::memcpy(output.mutable_data(), from.data, static_cast<size_t>(output.byte_size()));
-    outputs.push_back(std::move(output));
-  }
+  for (const Value& output : run_border(BorderValues(inputs))) outputs.push_back(output.tensor());
   return outputs;
 }
 

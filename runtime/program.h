@@ -7,8 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "runtime/border.h"
 #include "runtime/model/api.h"
-#include "runtime/tensor.h"
+#include "runtime/value.h"
 
 namespace dlc::runtime {
 
@@ -16,9 +17,14 @@ class ThreadPool;
 
 struct ValueInfo {
   std::string name;
-  DType dtype;
+  DType dtype;                         // of a map: of its keys
   std::vector<int64_t> dims;           // -1 where symbolic
-  std::vector<std::string> dim_texts;  // "batch", "3"
+  std::vector<std::string> dim_texts;  // "batch", "3", "?" for any extent
+  ValueKind kind = ValueKind::kTensor;
+  bool has_rank = true;                                // false inside of what holds tensors of any rank
+  std::shared_ptr<const ValueInfo> element = nullptr;  // of a sequence, an optional, a map: what it holds
+
+  bool is_tensor() const { return kind == ValueKind::kTensor; }
 };
 
 struct KernelTime {
@@ -83,8 +89,11 @@ class Context {
   Context(Context&&) noexcept;
   Context& operator=(Context&&) noexcept;
 
-  // Inputs in order. Throws Error(kData) naming the input, expected and found.
+  // Inputs in order. Throws Error(kData) naming the input, expected and found, or an output that is no
+  // tensor.
   std::vector<Tensor> run(const std::vector<Tensor>& inputs);
+  // The same for inputs and outputs of any kind.
+  std::vector<Value> run_values(const std::vector<Value>& inputs);
   // Without any allocation once shapes as large have been seen: caller's memory; outputs whose data is null
   // get memory of the context, valid until the next run.
   void run(const std::vector<dlc_tensor>& inputs, std::vector<dlc_tensor>& outputs);
@@ -98,12 +107,9 @@ class Context {
 
  private:
   struct Impl;
+  std::vector<Value> run_border(const BorderValues& inputs);
   std::unique_ptr<Impl> impl_;
 };
-
-// A view of a tensor's memory for the C border. `shape` must outlive it and the tensor must not be of
-// strings.
-dlc_tensor border_tensor(const Tensor& tensor);
 
 // Loads a compiled library: descriptor, ABI version and CPU are checked first. `weights_file` is needed by
 // models whose constants are in a file. Error(kIo, kModel).

@@ -33,19 +33,15 @@ double quantile(const std::vector<double>& sorted, double q) {
 
 }  // namespace
 
-BenchResult run_bench(const LoadedModel& model, const std::vector<Tensor>& inputs,
+BenchResult run_bench(const LoadedModel& model, const std::vector<Value>& inputs,
                       const BenchOptions& options) {
   const Clock::time_point loading = Clock::now();
   runtime::Context context(model.program, {.threads = options.threads});
-  std::vector<dlc_tensor> given;
-  for (const Tensor& input : inputs) {
-    if (input.dtype() == DType::kString) fail(ErrorKind::kUsage, "string inputs cannot be timed");
-    given.push_back(runtime::border_tensor(input));
-  }
+  const runtime::BorderValues given(inputs);
   const auto run = [&] {
     std::vector<dlc_tensor> outputs(model.program.outputs().size());
     const Clock::time_point start = Clock::now();
-    context.run(given, outputs);
+    context.run(given.tensors(), outputs);
     return ms_since(start);
   };
   BenchResult result;

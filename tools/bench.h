@@ -28,7 +28,7 @@ struct BenchResult {
   int64_t runs = 0;
 };
 
-BenchResult run_bench(const LoadedModel& model, const std::vector<Tensor>& inputs,
+BenchResult run_bench(const LoadedModel& model, const std::vector<Value>& inputs,
                       const BenchOptions& options);
 std::string format_json(const BenchResult& result);  // on one line
 std::string format_text(const BenchResult& result);

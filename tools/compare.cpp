@@ -47,31 +47,37 @@ std::vector<std::string> expose_values(ir::Graph& graph) {
 struct Results {
   std::vector<std::string> names;
   std::vector<std::string> nodes;
-  std::vector<Tensor> values;
+  std::vector<Value> values;
 };
 
 std::unique_ptr<ir::Graph> read(const std::string& path, const InputFlags& inputs) {
   return frontend::read_model(path, {.input_shapes = parse_shapes(inputs.shapes)});
 }
 
-Results run(ir::Graph& graph, const std::vector<Tensor>& inputs, const codegen::CompileOptions& options,
+Results run(ir::Graph& graph, const std::vector<Value>& inputs, const codegen::CompileOptions& options,
             int threads, bool exposed) {
   Results results;
   if (exposed) results.nodes = expose_values(graph);
   const runtime::Program program = codegen::compile(graph, options);
   runtime::Context context(program, {.threads = threads});
-  results.values = context.run(inputs);
+  results.values = context.run_values(inputs);
   for (const runtime::ValueInfo& info : program.outputs()) results.names.push_back(info.name);
   return results;
 }
 
-ComparedValue compare_value(const std::string& name, const std::string& node, const Tensor& found,
-                            const Tensor& expected) {
+bool is_number(const Value& value) { return value.is_tensor() && value.tensor().dtype() != DType::kString; }
+
+// What is no tensor of numbers is equal or not.
+ComparedValue compare_value(const std::string& name, const std::string& node, const Value& found,
+                            const Value& expected, double tolerance) {
   ComparedValue value{name, node, {}, ""};
-  if (found.dtype() != expected.dtype() || found.shape() != expected.shape()) {
+  if (!is_number(found) || !is_number(expected)) {
+    value.mismatch = first_difference(found, expected, {tolerance, tolerance}).value_or("");
+  } else if (found.tensor().dtype() != expected.tensor().dtype() ||
+             found.tensor().shape() != expected.tensor().shape()) {
     value.mismatch = fmt::format("is {}, expected {}", describe(found), describe(expected));
   } else {
-    value.difference = measure_difference(found, expected);
+    value.difference = measure_difference(found.tensor(), expected.tensor());
   }
   return value;
 }
@@ -91,20 +97,20 @@ Comparison compare_model(const std::string& path, const InputFlags& inputs,
   InputSet set = make_inputs(program.inputs(), inputs);
   comparison.notes = std::move(set.notes);
   runtime::Context context(program, {.threads = threads});
-  const std::vector<Tensor> outputs = context.run(set.tensors);
+  const std::vector<Value> outputs = context.run_values(set.values);
 
-  const Results expected = run(*read(path, inputs), set.tensors, reference, threads, true);
-  const Results found = run(*read(path, inputs), set.tensors, options, threads, true);
+  const Results expected = run(*read(path, inputs), set.values, reference, threads, true);
+  const Results found = run(*read(path, inputs), set.values, options, threads, true);
   check(found.names == expected.names, "both compilations expose the same values");
   for (size_t i = 0; i < found.values.size(); ++i) {
     comparison.values.push_back(
-        compare_value(found.names[i], expected.nodes[i], found.values[i], expected.values[i]));
+        compare_value(found.names[i], expected.nodes[i], found.values[i], expected.values[i], tolerance));
   }
   const size_t first_output = expected.values.size() - outputs.size();
   for (size_t i = 0; i < outputs.size(); ++i) {
     comparison.values.push_back(compare_value(program.outputs()[i].name + " (whole program)",
                                               expected.nodes[first_output + i], outputs[i],
-                                              expected.values[first_output + i]));
+                                              expected.values[first_output + i], tolerance));
   }
   return comparison;
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -16,10 +18,6 @@ std::string position(const Tensor& tensor, int64_t index) {
     index /= tensor.shape()[axis];
   }
   return fmt::format("[{}]", fmt::join(place, ", "));
-}
-
-std::string describe(const Tensor& tensor) {
-  return fmt::format("{}[{}]", onnx_name(tensor.dtype()), fmt::join(tensor.shape(), ", "));
 }
 
 bool is_complex(DType type) { return type == DType::kComplex64 || type == DType::kComplex128; }
@@ -92,6 +90,59 @@ std::optional<std::string> first_difference(const Tensor& found, const Tensor& e
     return fmt::format("{} is {:.9g}, expected {:.9g} (max difference {:.3g}, {:.3g} of the largest value)",
                        position(found, i / parts), element(found, i), element(expected, i), all.absolute,
                        all.relative);
+  }
+  return std::nullopt;
+}
+
+namespace {
+
+// Keys and values in the order of the keys' texts.
+std::map<std::string, int64_t> places_of(const Tensor& keys) {
+  std::map<std::string, int64_t> places;
+  for (int64_t i = 0; i < keys.size(); ++i) {
+    places[keys.dtype() == DType::kString ? keys.strings()[static_cast<size_t>(i)]
+                                          : std::to_string(keys.get_int(i))] = i;
+  }
+  return places;
+}
+
+Tensor element_of(const Tensor& tensor, int64_t i) {
+  if (tensor.dtype() == DType::kString)
+    return Tensor::from_strings({}, {tensor.strings()[static_cast<size_t>(i)]});
+  Tensor result(tensor.dtype(), {});
+  const size_t bytes = static_cast<size_t>(result.byte_size());
+  std::memcpy(result.mutable_data(), tensor.as<char>() + static_cast<size_t>(i) * bytes, bytes);
+  return result;
+}
+
+std::optional<std::string> map_difference(const Value& found, const Value& expected,
+                                          const Tolerance& tolerance) {
+  if (found.keys().dtype() != expected.keys().dtype())
+    return fmt::format("is {}, expected {}", describe(found), describe(expected));
+  const std::map<std::string, int64_t> a = places_of(found.keys()), b = places_of(expected.keys());
+  for (const auto& [key, place] : a) {
+    const auto other = b.find(key);
+    if (other == b.end()) return fmt::format("has the unexpected key '{}'", key);
+    auto difference = first_difference(element_of(found.values(), place),
+                                       element_of(expected.values(), other->second), tolerance);
+    if (difference) return fmt::format("at key '{}' {}", key, *difference);
+  }
+  if (a.size() != b.size()) return fmt::format("has {} keys, expected {}", a.size(), b.size());
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::string> first_difference(const Value& found, const Value& expected,
+                                            const Tolerance& tolerance) {
+  const bool is_alike = found.kind() == expected.kind();
+  if (is_alike && found.is_tensor()) return first_difference(found.tensor(), expected.tensor(), tolerance);
+  if (is_alike && found.kind() == ValueKind::kMap) return map_difference(found, expected, tolerance);
+  if (!is_alike || found.elements().size() != expected.elements().size())
+    return fmt::format("is {}, expected {}", describe(found), describe(expected));
+  for (size_t i = 0; i < found.elements().size(); ++i) {
+    auto difference = first_difference(found.elements()[i], expected.elements()[i], tolerance);
+    if (difference) return fmt::format("element {} {}", i, *difference);
   }
   return std::nullopt;
 }

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "runtime/tensor.h"
+#include "runtime/value.h"
 
 namespace dlc::tools {
 
@@ -16,6 +16,10 @@ struct Tolerance {
 // The first difference in words: of type, shape or an element (|a - b| > atol + rtol * |b|; NaN equals NaN).
 // Nothing where there is none.
 std::optional<std::string> first_difference(const Tensor& found, const Tensor& expected,
+                                            const Tolerance& tolerance);
+
+// The same for values of any kind; maps are equal in any order of their keys.
+std::optional<std::string> first_difference(const Value& found, const Value& expected,
                                             const Tolerance& tolerance);
 
 struct Difference {

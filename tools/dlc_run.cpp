@@ -178,7 +178,7 @@ int run_compare(const Flags& flags) {
   return kExitDone;
 }
 
-int run_profile(const Flags& flags, const LoadedModel& model, const std::vector<Tensor>& inputs) {
+int run_profile(const Flags& flags, const LoadedModel& model, const std::vector<Value>& inputs) {
   const std::vector<runtime::KernelTime> times =
       measure_kernels(model.program, inputs, flags.bench_options.threads, flags.bench_options.seconds);
   data::write_file(flags.profile, format_trace(model.program.name(), times));
@@ -186,12 +186,12 @@ int run_profile(const Flags& flags, const LoadedModel& model, const std::vector<
   return kExitDone;
 }
 
-int run_once(const Flags& flags, const LoadedModel& model, const std::vector<Tensor>& inputs) {
+int run_once(const Flags& flags, const LoadedModel& model, const std::vector<Value>& inputs) {
   std::vector<std::string> labels;
   if (!flags.labels.empty()) labels = read_labels(flags.labels);
   runtime::Context context(model.program, {.threads = flags.bench_options.threads});
   const auto start = std::chrono::steady_clock::now();
-  const std::vector<Tensor> outputs = context.run(inputs);
+  const std::vector<Value> outputs = context.run_values(inputs);
   const double ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   for (size_t i = 0; i < outputs.size(); ++i) {
@@ -199,7 +199,7 @@ int run_once(const Flags& flags, const LoadedModel& model, const std::vector<Ten
   }
   if (flags.top > 0 || !flags.labels.empty()) {
     if (outputs.empty()) fail(ErrorKind::kUsage, "--top: the model has no outputs");
-    fmt::print("{}", format_top(outputs.front(), flags.top > 0 ? flags.top : 5, labels));
+    fmt::print("{}", format_top(outputs.front().tensor(), flags.top > 0 ? flags.top : 5, labels));
   }
   if (!flags.output_dir.empty()) write_outputs(flags.output_dir, model.program.outputs(), outputs);
   if (!flags.quiet) {
@@ -253,12 +253,12 @@ int run(Flags& flags) {
   const InputSet inputs = make_inputs(model.program.inputs(), flags.inputs);
   print_notes(flags, inputs.notes);
   if (flags.bench) {
-    const BenchResult result = run_bench(model, inputs.tensors, flags.bench_options);
+    const BenchResult result = run_bench(model, inputs.values, flags.bench_options);
     fmt::print("{}", flags.json ? format_json(result) + "\n" : format_text(result));
     return kExitDone;
   }
-  if (!flags.profile.empty()) return run_profile(flags, model, inputs.tensors);
-  return run_once(flags, model, inputs.tensors);
+  if (!flags.profile.empty()) return run_profile(flags, model, inputs.values);
+  return run_once(flags, model, inputs.values);
 }
 
 }  // namespace

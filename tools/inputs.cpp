@@ -101,7 +101,7 @@ Tensor from_file(const std::string& file, const ValueInfo& input, const InputFla
     return data::image_tensor(data::read_image(file), image_options(input, flags));
   if (file.ends_with(".npy")) return data::read_npy(file);
   if (file.ends_with(".npz")) return from_npz(file, input.name);
-  if (file.ends_with(".pb")) return frontend::read_tensor_proto(file);
+  if (file.ends_with(".pb")) return frontend::read_value_proto(file, ValueKind::kTensor).tensor();
   fail(ErrorKind::kUsage,
        "--input: '{}' has an unknown kind of name; expected .npy, .npz, .pb, .png, .jpg or .jpeg", file);
 }
@@ -191,7 +191,8 @@ void add_input_flags(CLI::App& app, InputFlags& flags) {
     return app.add_option(name, value, help)->type_name(type)->allow_extra_args(false)->group(group);
   };
   add("-i,--input", flags.inputs, "NAME=FILE",
-      ".npy, .npz, .pb (TensorProto), .png or .jpg; a lone input needs no name, nor does an .npz with arrays "
+      ".npy, .npz, .pb (TensorProto, or SequenceProto and so on as the input is), .png or .jpg; a lone input "
+      "needs no name, nor does an .npz with arrays "
       "of "
       "the inputs' names. Inputs without file are random");
   add("--shape", flags.shapes, "SHAPE", "NAME=1x3x224x224: fixes symbolic dims ('?' leaves one open)");
@@ -212,11 +213,18 @@ void add_input_flags(CLI::App& app, InputFlags& flags) {
 }
 
 std::string describe(const ValueInfo& value) {
+  switch (value.kind) {
+    case ValueKind::kTensor:
+      break;
+    case ValueKind::kSequence:
+      return fmt::format("sequence of {}", describe(*value.element));
+    case ValueKind::kOptional:
+      return fmt::format("optional {}", describe(*value.element));
+    case ValueKind::kMap:
+      return fmt::format("map of {} to {}", onnx_name(value.dtype), onnx_name(value.element->dtype));
+  }
+  if (!value.has_rank) return fmt::format("{}[...]", onnx_name(value.dtype));
   return fmt::format("{}[{}]", onnx_name(value.dtype), fmt::join(value.dim_texts, ", "));
-}
-
-std::string describe(const Tensor& tensor) {
-  return fmt::format("{}[{}]", onnx_name(tensor.dtype()), fmt::join(tensor.shape(), ", "));
 }
 
 Tensor random_tensor(DType type, const std::vector<int64_t>& shape, const std::string& name, uint64_t seed) {
@@ -243,12 +251,46 @@ Tensor random_tensor(DType type, const std::vector<int64_t>& shape, const std::s
   return tensor;
 }
 
+namespace {
+
+Value random_value(const ValueInfo& input, const std::vector<int64_t>& shape, const std::string& name,
+                   uint64_t seed) {
+  constexpr int64_t kElements = 2;
+  if (input.is_tensor()) return random_tensor(input.dtype, shape, name, seed);
+  std::vector<int64_t> held = input.element->dims;
+  for (int64_t& extent : held) extent = extent < 0 ? 1 : extent;
+  if (input.kind == ValueKind::kMap) {
+    Tensor keys = input.dtype == DType::kString ? Tensor::from_strings({kElements}, {"a", "b"})
+                                                : Tensor(input.dtype, {kElements});
+    if (input.dtype != DType::kString) keys.set_int(1, 1);
+    return Value::map(std::move(keys), random_tensor(input.element->dtype, {kElements}, name, seed));
+  }
+  if (input.kind == ValueKind::kOptional)
+    return Value::optional(random_value(*input.element, held, name, seed));
+  std::vector<Value> elements;
+  for (int64_t i = 0; i < kElements; ++i)
+    elements.push_back(random_value(*input.element, held, name, seed + static_cast<uint64_t>(i)));
+  return Value::sequence(std::move(elements));
+}
+
+Value value_from_file(const std::string& file, const ValueInfo& input, const InputFlags& flags) {
+  if (input.is_tensor()) return from_file(file, input, flags);
+  if (!file.ends_with(".pb")) {
+    fail(ErrorKind::kUsage, "--input: '{}' for '{}', which is {}; expected a .pb file", file, input.name,
+         describe(input));
+  }
+  return frontend::read_value_proto(file, input.kind);
+}
+
+}  // namespace
+
 InputSet make_inputs(const std::vector<ValueInfo>& inputs, const InputFlags& flags) {
   const std::vector<std::string> names = names_of(inputs);
   const Shapes shapes = named_shapes(flags, names);
   const std::map<std::string, std::string> files = assign_files(flags, names);
   InputSet result;
-  result.tensors.resize(inputs.size());
+  result.values.resize(inputs.size());
+  std::vector<bool> given(inputs.size());
   std::map<std::string, int64_t> symbols;
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (const auto shape = shapes.find(names[i]); shape != shapes.end()) {
@@ -256,15 +298,16 @@ InputSet make_inputs(const std::vector<ValueInfo>& inputs, const InputFlags& fla
       bind_symbols(inputs[i], shape->second, symbols);
     }
     if (const auto file = files.find(names[i]); file != files.end()) {
-      result.tensors[i] = from_file(file->second, inputs[i], flags);
-      bind_symbols(inputs[i], result.tensors[i].shape(), symbols);
+      result.values[i] = value_from_file(file->second, inputs[i], flags);
+      given[i] = true;
+      if (inputs[i].is_tensor()) bind_symbols(inputs[i], result.values[i].tensor().shape(), symbols);
     }
   }
   for (size_t i = 0; i < inputs.size(); ++i) {
-    if (result.tensors[i].defined()) continue;
+    if (given[i]) continue;
     const std::vector<int64_t> shape = random_shape(inputs[i], shapes, symbols);
-    result.tensors[i] = random_tensor(inputs[i].dtype, shape, names[i], flags.seed);
-    result.notes.push_back(fmt::format("'{}' is random: {}", names[i], describe(result.tensors[i])));
+    result.values[i] = random_value(inputs[i], shape, names[i], flags.seed);
+    result.notes.push_back(fmt::format("'{}' is random: {}", names[i], dlc::describe(result.values[i])));
   }
   return result;
 }

@@ -1,4 +1,4 @@
-// The tensors that a model is run with: from files, from pictures, or random.
+// The values that a model is run with: from files, from pictures, or random.
 #pragma once
 
 #include <optional>
@@ -28,18 +28,17 @@ struct InputFlags {
 void add_input_flags(CLI::App& app, InputFlags& flags);
 
 struct InputSet {
-  std::vector<Tensor> tensors;     // in the model's order
+  std::vector<Value> values;       // in the model's order
   std::vector<std::string> notes;  // "'x' is random: float[1, 3]"
 };
 
-// One tensor for each input. Error(kUsage, kIo, kData).
+// One value for each input. Error(kUsage, kIo, kData).
 InputSet make_inputs(const std::vector<runtime::ValueInfo>& inputs, const InputFlags& flags);
 
 // Normal for floats, 0 or 1 for integers, ones for masks; the same for the same seed.
 Tensor random_tensor(DType type, const std::vector<int64_t>& shape, const std::string& name, uint64_t seed);
 
-// "float[batch, 3]".
+// "float[batch, 3]", "sequence of float[?, 3]".
 std::string describe(const runtime::ValueInfo& value);
-std::string describe(const Tensor& tensor);
 
 }  // namespace dlc::tools

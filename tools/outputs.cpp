@@ -73,7 +73,9 @@ std::vector<double> probabilities(const Tensor& scores, int64_t begin, int64_t c
 
 }  // namespace
 
-std::string summarize(const std::string& name, const Tensor& tensor) {
+namespace {
+
+std::string summarize_tensor(const std::string& name, const Tensor& tensor) {
   std::string first;
   for (int64_t i = 0; i < std::min(tensor.size(), kShown); ++i)
     first += (i > 0 ? ", " : "") + format_value(tensor, i);
@@ -81,14 +83,43 @@ std::string summarize(const std::string& name, const Tensor& tensor) {
                      tensor.size() > kShown ? ", ..." : "");
 }
 
+void write_value(const std::filesystem::path& folder, const std::string& name, const Value& value,
+                 std::set<std::string>& taken) {
+  const auto write = [&](const std::string& stem, const Tensor& tensor) {
+    data::write_npy((folder / file_name(stem, taken)).string(), tensor);
+  };
+  if (value.is_tensor()) return write(name, value.tensor());
+  if (value.kind() == ValueKind::kMap) {
+    write(name + ".keys", value.keys());
+    return write(name + ".values", value.values());
+  }
+  for (size_t i = 0; i < value.elements().size(); ++i)
+    write_value(folder, fmt::format("{}.{}", name, i), value.elements()[i], taken);
+}
+
+}  // namespace
+
+std::string summarize(const std::string& name, const Value& value) {
+  if (value.is_tensor()) return summarize_tensor(name, value.tensor());
+  std::string text = fmt::format("{}  {}", name, describe(value));
+  if (value.kind() == ValueKind::kMap) {
+    text += "\n" + summarize_tensor(name + ".keys", value.keys());
+    return text + "\n" + summarize_tensor(name + ".values", value.values());
+  }
+  const auto count = std::min(value.elements().size(), static_cast<size_t>(kShown));
+  for (size_t i = 0; i < count; ++i)
+    text += "\n" + summarize(fmt::format("{}.{}", name, i), value.elements()[i]);
+  return text;
+}
+
 void write_outputs(const std::string& folder, const std::vector<runtime::ValueInfo>& infos,
-                   const std::vector<Tensor>& outputs) {
+                   const std::vector<Value>& outputs) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) fail(ErrorKind::kIo, "{}: cannot be made: {}", folder, error.message());
   std::set<std::string> taken;
   for (size_t i = 0; i < outputs.size(); ++i) {
-    data::write_npy((std::filesystem::path(folder) / file_name(infos[i].name, taken)).string(), outputs[i]);
+    write_value(folder, infos[i].name, outputs[i], taken);
   }
 }
 

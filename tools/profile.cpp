@@ -43,17 +43,17 @@ void add_work(int64_t& sum, int64_t work) { sum = sum < 0 || work < 0 ? -1 : sum
 
 }  // namespace
 
-std::vector<KernelTime> measure_kernels(const runtime::Program& program, const std::vector<Tensor>& inputs,
+std::vector<KernelTime> measure_kernels(const runtime::Program& program, const std::vector<Value>& inputs,
                                         int threads, double seconds) {
   runtime::Context context(program, {.threads = threads});
-  context.run(inputs);
+  context.run_values(inputs);
   if (context.kernel_times().empty()) {
     fail(ErrorKind::kUsage, "--profile: the library was compiled without --profile");
   }
   std::vector<KernelTime> best;
   const auto start = std::chrono::steady_clock::now();
   do {
-    context.run(inputs);
+    context.run_values(inputs);
     std::vector<KernelTime> times = context.kernel_times();
     if (best.empty() || total_us(times) < total_us(best)) best = std::move(times);
   } while (std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() < seconds);

@@ -10,7 +10,7 @@ namespace dlc::tools {
 
 // The kernel times of the fastest of some runs. Error(kUsage) when the model was compiled without profiling.
 std::vector<runtime::KernelTime> measure_kernels(const runtime::Program& program,
-                                                 const std::vector<Tensor>& inputs, int threads,
+                                                 const std::vector<Value>& inputs, int threads,
                                                  double seconds);
 
 // A trace in Chrome's format: one event a kernel, with flops, bytes, GFLOP/s and GB/s.

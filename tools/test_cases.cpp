@@ -38,8 +38,9 @@ void collect_cases(const fs::path& folder, int depth, std::vector<std::string>& 
 
 void run_set(runtime::Context& context, const runtime::Program& program, const fs::path& set,
              const Tolerance& tolerance) {
-  const std::vector<Tensor> expected = read_tensors(set, "output");
-  const std::vector<Tensor> outputs = context.run(read_tensors(set, "input"));
+  const std::vector<Value> expected = read_values(set, "output", kinds_of(program.outputs()));
+  const std::vector<Value> outputs =
+      context.run_values(read_values(set, "input", kinds_of(program.inputs())));
   if (outputs.size() != expected.size()) {
     fail(ErrorKind::kData, "the model has {} outputs, the set holds {}", outputs.size(), expected.size());
   }
@@ -70,12 +71,20 @@ void run_case(const std::string& folder, const CaseOptions& options) {
 
 }  // namespace
 
-std::vector<Tensor> read_tensors(const fs::path& set, const std::string& role) {
-  std::vector<Tensor> tensors;
-  for (int i = 0;; ++i) {
+std::vector<ValueKind> kinds_of(const std::vector<runtime::ValueInfo>& infos) {
+  std::vector<ValueKind> kinds;
+  for (const runtime::ValueInfo& info : infos) kinds.push_back(info.kind);
+  return kinds;
+}
+
+std::vector<Value> read_values(const fs::path& set, const std::string& role,
+                               const std::vector<ValueKind>& kinds) {
+  std::vector<Value> values;
+  for (size_t i = 0;; ++i) {
     const fs::path file = set / fmt::format("{}_{}.pb", role, i);
-    if (!fs::exists(file)) return tensors;
-    tensors.push_back(frontend::read_tensor_proto(file.string()));
+    if (!fs::exists(file)) return values;
+    values.push_back(
+        frontend::read_value_proto(file.string(), i < kinds.size() ? kinds[i] : ValueKind::kTensor));
   }
 }
 

@@ -26,8 +26,11 @@ struct CaseResult {
   std::string reason;  // of a failure
 };
 
-// The tensors role_0.pb, role_1.pb, ... of a data set, in the order of their numbers.
-std::vector<Tensor> read_tensors(const std::filesystem::path& set, const std::string& role);
+std::vector<ValueKind> kinds_of(const std::vector<runtime::ValueInfo>& infos);
+// The values role_0.pb, role_1.pb, ... of a data set, in the order of their numbers. Files beyond `kinds`
+// hold tensors.
+std::vector<Value> read_values(const std::filesystem::path& set, const std::string& role,
+                               const std::vector<ValueKind>& kinds);
 // What the folder's tolerance.txt says; `otherwise` where it has none. Error(kData).
 Tolerance tolerance_of(const std::filesystem::path& folder, Tolerance otherwise);
 

@@ -7,6 +7,11 @@
 
 namespace dlc::ir {
 
+TensorType storage_type(const Type& type) {
+  if (!type.is_tensor()) return {DType::kInt64, {}};
+  return {type.tensor.dtype == DType::kString ? DType::kInt64 : type.tensor.dtype, type.tensor.shape};
+}
+
 BufferId Program::add_buffer(Buffer buffer) {
   buffers.push_back(std::move(buffer));
   return static_cast<BufferId>(buffers.size() - 1);

@@ -57,7 +57,13 @@ struct Buffer {
   std::vector<int> order = {};
   Tensor constant = {};   // kConstant, in row-major order of the logical axes before `order` is applied
   int border_index = -1;  // kInput, kOutput: position at the model's border
+  // kInput, kOutput: the type of the value where this buffer holds handles of it (storage_type()).
+  std::optional<Type> border_type = {};
 };
+
+// How a value lies in a buffer: strings are handles of 64 bits, one an element, and a sequence, an optional
+// or a map is one handle. What they stand for belongs to the run's context (runtime/model/values.h).
+TensorType storage_type(const Type& type);
 
 // ---- Loop nests
 // ---------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <cmath>
 
+#include "ir/kernel/strings.h"
 #include "ir/op.h"
 #include "runtime/error.h"
 
@@ -55,6 +56,35 @@ size_t count_loops(const std::vector<VarId>& vars) {
   return vars.size() - static_cast<size_t>(std::count(vars.begin(), vars.end(), VarId::kNone));
 }
 
+// The buffer of a value at the border.
+Buffer border_buffer(const Value& value, std::string_view name, BufferKind kind, size_t index) {
+  TensorType storage = storage_type(value.type());
+  const char* role = kind == BufferKind::kInput ? "input" : "output";
+  require_kernels_for(storage.dtype, fmt::format("{} '{}': ", role, name));
+  Buffer buffer = temp_buffer(storage.dtype, std::move(storage.shape), name);
+  buffer.kind = kind;
+  buffer.border_index = static_cast<int>(index);
+  if (!value.type().is_tensor() || value.dtype() == DType::kString) buffer.border_type = value.type();
+  return buffer;
+}
+
+// Handles of constant strings. They are made before all other steps, wherever their first use is.
+BufferId add_strings(Program& program, const Tensor& tensor, std::string_view name) {
+  const BufferId packed = add_constant(program, packed_strings(tensor.strings()), name);
+  const Shape shape(tensor.shape().begin(), tensor.shape().end());
+  const BufferId handles = program.add_buffer(temp_buffer(DType::kInt64, shape, name));
+  Call call{.symbol = "dlc_string_constants", .inputs = {packed}, .outputs = {handles}, .params = {}};
+  Kernel kernel{.name = "strings", .origin = std::string(name), .body = std::move(call)};
+  program.main.steps.insert(program.main.steps.begin(), {KernelStep{std::move(kernel)}});
+  return handles;
+}
+
+BufferId add_constant_value(Program& program, const Value& value) {
+  const Tensor& tensor = value.constant();
+  return tensor.dtype() == DType::kString ? add_strings(program, tensor, value.name())
+                                          : add_constant(program, tensor, value.name());
+}
+
 KernelStep copy_step(Program& program, BufferId from, BufferId to, std::string_view origin) {
   const Buffer& target = program.buffer(to);
   const DType type = target.dtype;
@@ -76,6 +106,21 @@ void check_holds(Region& region, const Node& node, const Buffer& buffer, size_t 
   region.steps.push_back({CheckStep{min(extent, needed), needed, std::move(message)}});
 }
 
+bool has_handles(const Type& type) { return !type.is_tensor() || type.tensor.dtype == DType::kString; }
+
+// Strings come from strings, or from what holds others. An attribute that asks for strings where numbers are
+// made is a fault of the model; handles are never computed.
+void check_strings(const Node& node) {
+  bool takes_handles = node.op().domain == "dlc" || !subgraphs(node).empty();
+  for (const Value* input : node.inputs())
+    takes_handles = takes_handles || (input != nullptr && has_handles(input->type()));
+  for (const Value* output : node.outputs()) {
+    if (output == nullptr || takes_handles || !has_handles(output->type()) || !output->type().is_tensor())
+      continue;
+    fail(ErrorKind::kModel, "makes no strings, but '{}' is {}", output->name(), to_string(output->type()));
+  }
+}
+
 // Lowers the nodes of a graph in order; errors name the node.
 void lower_nodes(Program& program, Region& region, const Graph& graph,
                  std::map<const Value*, BufferId>& buffers) {
@@ -84,6 +129,7 @@ void lower_nodes(Program& program, Region& region, const Graph& graph,
       if (node->op().lower == nullptr) {
         fail(ErrorKind::kModel, "operator {} has neither kernel nor expansion for this use", node->op().name);
       }
+      check_strings(*node);
       LowerContext context(program, region, *node, buffers);
       node->op().lower(context);
     } catch (Error& error) {
@@ -105,7 +151,12 @@ BufferId LowerContext::input(size_t i) const {
   const auto it = buffers_.find(value);
   if (it != buffers_.end()) return it->second;
   check(value->is_constant(), "an input that is computed before its use");
-  return buffers_[value] = add_constant(program_, value->constant(), value->name());
+  return buffers_[value] = add_constant_value(program_, *value);
+}
+
+bool LowerContext::has_strings(size_t i) const {
+  const Type& type = node_.input(i)->type();
+  return type.is_tensor() && type.tensor.dtype == DType::kString;
 }
 
 BufferId LowerContext::output(size_t i) {
@@ -113,7 +164,8 @@ BufferId LowerContext::output(size_t i) {
   check(value != nullptr, "a present output");
   const auto it = buffers_.find(value);
   if (it != buffers_.end()) return it->second;
-  return buffers_[value] = temp(value->dtype(), value->shape(), value->name());
+  TensorType storage = storage_type(value->type());
+  return buffers_[value] = temp(storage.dtype, std::move(storage.shape), value->name());
 }
 
 BufferId LowerContext::temp(DType type, Shape shape, std::string_view hint) {
@@ -242,7 +294,7 @@ std::vector<BufferId> LowerContext::lower_subgraph(const Graph& graph, Region& r
   for (const Value* value : graph.outputs()) {
     if (!buffers_.contains(value)) {
       check(value->is_constant(), "an output of a sub-graph that is computed");
-      buffers_[value] = add_constant(program_, value->constant(), value->name());
+      buffers_[value] = add_constant_value(program_, *value);
     }
     outputs.push_back(buffers_[value]);
   }
@@ -323,20 +375,13 @@ Program lower_to_kernels(const Graph& graph) {
   std::map<const Value*, BufferId> buffers;
   for (size_t i = 0; i < graph.inputs().size(); ++i) {
     const Value* value = graph.inputs()[i];
-    require_kernels_for(value->dtype(), fmt::format("input '{}': ", value->name()));
-    Buffer buffer = temp_buffer(value->dtype(), value->shape(), value->name());
-    buffer.kind = BufferKind::kInput;
-    buffer.border_index = static_cast<int>(i);
-    buffers[value] = program.add_buffer(std::move(buffer));
+    buffers[value] = program.add_buffer(border_buffer(*value, value->name(), BufferKind::kInput, i));
   }
   std::vector<BufferId> outputs;
   for (size_t i = 0; i < graph.outputs().size(); ++i) {
     const Value* value = graph.outputs()[i];
-    require_kernels_for(value->dtype(), fmt::format("output '{}': ", graph.output_names()[i]));
-    Buffer buffer = temp_buffer(value->dtype(), value->shape(), graph.output_names()[i]);
-    buffer.kind = BufferKind::kOutput;
-    buffer.border_index = static_cast<int>(i);
-    outputs.push_back(program.add_buffer(std::move(buffer)));
+    outputs.push_back(
+        program.add_buffer(border_buffer(*value, graph.output_names()[i], BufferKind::kOutput, i)));
     // A node writes straight into the output, unless it makes a view or an
     // earlier output has the value.
     if (value->producer() != nullptr) buffers.try_emplace(value, outputs.back());
@@ -345,7 +390,7 @@ Program lower_to_kernels(const Graph& graph) {
   for (size_t i = 0; i < outputs.size(); ++i) {
     const Value* value = graph.outputs()[i];
     if (value->is_constant() && !buffers.contains(value)) {
-      buffers[value] = add_constant(program, value->constant(), value->name());
+      buffers[value] = add_constant_value(program, *value);
     }
     const BufferId source = buffers.at(value);
     if (source == outputs[i]) continue;

@@ -18,10 +18,12 @@ class LowerContext {
   Program& program() { return program_; }
   bool has_input(size_t i) const { return node_.input(i) != nullptr; }
   bool has_output(size_t i) const { return node_.output(i) != nullptr; }
-  const TensorType& input_type(size_t i) const { return node_.input(i)->tensor_type(); }
-  const TensorType& output_type(size_t i = 0) const { return node_.output(i)->tensor_type(); }
-  const Shape& input_shape(size_t i) const { return input_type(i).shape; }
-  const Shape& output_shape(size_t i = 0) const { return output_type(i).shape; }
+  // As the buffers hold them: storage_type().
+  TensorType input_type(size_t i) const { return storage_type(node_.input(i)->type()); }
+  TensorType output_type(size_t i = 0) const { return storage_type(node_.output(i)->type()); }
+  const Shape& input_shape(size_t i) const { return node_.input(i)->shape(); }
+  const Shape& output_shape(size_t i = 0) const { return node_.output(i)->shape(); }
+  bool has_strings(size_t i) const;  // input i is a tensor of strings
   BufferId input(size_t i) const;
   // The buffer of an output; made as a kTemp on first use.
   BufferId output(size_t i = 0);

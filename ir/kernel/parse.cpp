@@ -6,6 +6,7 @@
 #include "ir/kernel/names.h"
 #include "ir/kernel/text.h"
 #include "ir/kernel/text_reader.h"
+#include "ir/text_scanner.h"
 
 namespace dlc::ir {
 
@@ -100,6 +101,7 @@ void ProgramReader::buffer() {
   }
   if (reader_.is("{") || reader_.is("#")) buffer.constant = constant(buffer.dtype, buffer.shape);
   if (reader_.accept("at")) buffer.border_index = static_cast<int>(reader_.integer());
+  if (reader_.accept("holding")) buffer.border_type = TextScanner(reader_.string()).type();
   buffer.name = reader_.string();
   program_.buffers.push_back(std::move(buffer));
 }

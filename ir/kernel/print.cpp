@@ -205,6 +205,7 @@ std::string buffer_line(BufferId id, const Buffer& buffer) {
   if (!buffer.order.empty()) text += fmt::format(" order({})", fmt::join(buffer.order, ", "));
   if (buffer.constant.defined()) text += " " + constant_text(buffer.constant);
   if (buffer.border_index >= 0) text += fmt::format(" at {}", buffer.border_index);
+  if (buffer.border_type) text += " holding " + quoted(to_string(*buffer.border_type));
   return text + " " + quoted(buffer.name);
 }
 

@@ -16,6 +16,7 @@ namespace {
 // A type that holds the results of both branches.
 Type joined(InferContext& context, const Type& a, const Type& b, size_t output) {
   if (a == b) return a;
+  if (auto joined = a.is_tensor() ? std::nullopt : join_held(a, b)) return *joined;
   if (!a.is_tensor() || !b.is_tensor() || a.tensor.dtype != b.tensor.dtype ||
       a.tensor.shape.size() != b.tensor.shape.size()) {
     context.fail("output {}: the branches give {} and {}; their ranks and element types must agree", output,
@@ -81,8 +82,8 @@ Region lower_branch(LowerContext& context, const Graph& branch) {
   LowerContext inner = context.inside(region);
   for (size_t i = 0; i < results.size(); ++i) {
     if (!context.has_output(i)) continue;
-    const Shape& joined = context.output_shape(i);
-    const Shape& own = branch.outputs()[i]->shape();
+    const Shape joined = context.output_type(i).shape;
+    const Shape own = storage_type(branch.outputs()[i]->type()).shape;
     for (size_t axis = 0; axis < joined.size(); ++axis) {
       if (!(joined[axis] == own[axis])) inner.step({SetStep{joined[axis].symbol_name(), own[axis]}});
     }

@@ -81,8 +81,8 @@ Expr convert(const Node& node, const Expr& x, DType to) {
 }
 
 void lower_cast(LowerContext& context) {
-  DType from = context.input_type(0).dtype;
-  DType to = context.output_type().dtype;
+  DType from = context.node().input(0)->dtype();
+  DType to = context.node().output()->dtype();
   for (DType type : {from, to}) {
     if (is_element(type)) continue;
     fail(ErrorKind::kModel, "{}: conversion from {} to {} has no kernel", context.node().describe(),
@@ -92,6 +92,38 @@ void lower_cast(LowerContext& context) {
   lower_elementwise_exact(context, [&](const std::vector<Expr>& args) {
     return from == to ? args[0] : convert(context.node(), args[0], to);
   });
+}
+
+// Conversions from and to strings go by way of a type that their kernels know.
+DType parsed_type(DType to) {
+  if (is_float(to)) return to == DType::kDouble ? to : DType::kFloat;
+  return to == DType::kUint64 ? to : DType::kInt64;
+}
+DType formatted_type(DType from) {
+  if (from == DType::kBool) return from;
+  return parsed_type(from);
+}
+
+bool expand_cast(Builder& builder, Node& node) {
+  DType from = node.input(0)->dtype(), to = node.output()->dtype();
+  bool is_text = from == DType::kString || to == DType::kString;
+  DType number = from == DType::kString ? to : from;
+  if (!is_text || !(is_float(number) || is_integer(number) || number == DType::kBool || from == to))
+    return false;
+  Value* result = node.input(0);
+  if (from == to) {
+    result = builder.op("Identity", {result});
+  } else if (to == DType::kString) {
+    result = builder.op_in("dlc", "FormatNumbers", {builder.cast(result, formatted_type(from))});
+  } else if (to == DType::kBool) {
+    return false;
+  } else {
+    Attributes attributes = {{"to", static_cast<int64_t>(parsed_type(to))}};
+    result = builder.op_in("dlc", "ParseNumbers", {result}, std::move(attributes));
+    result = builder.cast(result, to);
+  }
+  builder.replace(node, 0, result);
+  return true;
 }
 
 void infer_cast_like(InferContext& context) { infer_to(context, context.dtype(1)); }
@@ -106,7 +138,11 @@ bool expand_cast_like(Builder& builder, Node& node) {
 }  // namespace
 
 void register_cast(OpRegistry& registry) {
-  registry.add({.name = "Cast", .infer = infer_cast, .lower = lower_cast, .traits = Trait::kElementwise});
+  registry.add({.name = "Cast",
+                .infer = infer_cast,
+                .expand = expand_cast,
+                .lower = lower_cast,
+                .traits = Trait::kElementwise});
   registry.add({.name = "CastLike", .infer = infer_cast_like, .expand = expand_cast_like});
 }
 

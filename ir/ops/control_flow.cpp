@@ -6,6 +6,7 @@
 #include "ir/ops/families.h"
 #include "ir/ops/infer_util.h"
 #include "ir/ops/runtime_dims.h"
+#include "ir/ops/value_util.h"
 #include "ir/ops/view_util.h"
 
 namespace dlc::ir {
@@ -18,6 +19,18 @@ bool generalize(InferContext& context, Value& state, const Value& next, size_t i
   const Type& a = state.type();
   const Type& b = next.type();
   if (a == b) return false;
+  if (is_wrapped(a, b)) {
+    auto element = join_held(*a.element, held_type(b));
+    Type joined = Type::optional(std::move(*element));
+    bool grows = !(joined == a);
+    state.set_type(std::move(joined));
+    return grows;
+  }
+  if (auto joined = a.is_tensor() ? std::nullopt : join_held(a, b)) {
+    bool grows = !(*joined == a);
+    state.set_type(std::move(*joined));
+    return grows;
+  }
   if (!a.is_tensor() || !b.is_tensor() || a.tensor.dtype != b.tensor.dtype ||
       a.tensor.shape.size() != b.tensor.shape.size()) {
     context.fail("state {}: the body turns {} into {}; rank and element type must stay", i, to_string(a),
@@ -36,6 +49,11 @@ bool generalize(InferContext& context, Value& state, const Value& next, size_t i
 }
 
 }  // namespace
+
+bool is_wrapped(const Type& state, const Type& next) {
+  return state.kind == TypeKind::kOptional && next.kind != TypeKind::kOptional &&
+         join_held(*state.element, held_type(next)).has_value();
+}
 
 Graph& subgraph(const Node& node, std::string_view attribute) {
   return *node.attribute<std::shared_ptr<Graph>>(attribute);
@@ -59,12 +77,14 @@ void infer_carried(InferContext& context, Graph& body, const Carried& carried) {
 CarriedStates::CarriedStates(LowerContext& context, const Graph& body, const Carried& carried) {
   for (size_t i = 0; i < carried.count; ++i) {
     const Value& state = *body.inputs()[carried.first_input + i];
-    const Shape& initial = context.input_shape(carried.initial + i);
+    const TensorType storage = storage_type(state.type());
+    const Shape initial = context.input_type(carried.initial + i).shape;
     for (size_t axis = 0; axis < initial.size(); ++axis) {
-      const Dim& extent = state.shape()[axis];
+      const Dim& extent = storage.shape[axis];
       if (!(extent == initial[axis])) context.step({SetStep{extent.symbol_name(), initial[axis]}});
     }
-    buffers_.push_back(context.temp(state.dtype(), state.shape(), state.name()));
+    types_.push_back(state.type());
+    buffers_.push_back(context.temp(storage.dtype, storage.shape, state.name()));
     copy(context, buffers_.back(), context.input(carried.initial + i), "initial_state");
   }
 }
@@ -74,8 +94,13 @@ bool CarriedStates::aliases_state(const Program& program, BufferId id) const {
   return std::find(buffers_.begin(), buffers_.end(), root) != buffers_.end();
 }
 
-void CarriedStates::advance(LowerContext& inner, const std::vector<BufferId>& results) {
+void CarriedStates::advance(LowerContext& inner, const Graph& body, size_t first_output,
+                            std::vector<BufferId> results) {
   Program& program = inner.program();
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (!is_wrapped(types_[i], body.outputs()[first_output + i]->type())) continue;
+    results[i] = wrap_in_optional(inner, handle_of(inner, *body.outputs()[first_output + i], results[i]));
+  }
   std::vector<BufferId> sources = results;
   // First all results leave the old states and the old extents, then the states change.
   for (size_t i = 0; i < results.size(); ++i) {

@@ -28,6 +28,8 @@ struct Carried {
   size_t first_output;  // of the body
   size_t initial;       // of the node
 };
+// Where the state is an optional and the body gives what it holds, the next state is an optional that has it.
+bool is_wrapped(const Type& state, const Type& next);
 void infer_carried(InferContext& context, Graph& body, const Carried& carried);
 
 // The state variables while a loop is lowered.
@@ -36,12 +38,13 @@ class CarriedStates {
   // Makes the buffers and fills them before the loop.
   CarriedStates(LowerContext& context, const Graph& body, const Carried& carried);
   const std::vector<BufferId>& buffers() const { return buffers_; }
-  // At the end of an iteration: the body's results become the states. `inner` is the context of the loop's
-  // region.
-  void advance(LowerContext& inner, const std::vector<BufferId>& results);
+  // At the end of an iteration: the body's results, its outputs from `first_output` on, become the states.
+  // `inner` is the context of the loop's region.
+  void advance(LowerContext& inner, const Graph& body, size_t first_output, std::vector<BufferId> results);
 
  private:
   bool aliases_state(const Program& program, BufferId id) const;
+  std::vector<Type> types_;
   std::vector<BufferId> buffers_;
 };
 

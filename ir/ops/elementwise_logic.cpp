@@ -1,4 +1,5 @@
 // Element-wise comparison, logic and bit operations.
+#include "ir/builder.h"
 #include "ir/ops/elementwise.h"
 #include "ir/ops/infer_util.h"
 #include "ir/ops/lower_util.h"
@@ -40,6 +41,8 @@ void infer_comparison(InferContext& context) {
 
 // Equality is provable both ways: equal polynomials, or polynomials that differ by a known number.
 void infer_equal(InferContext& context) {
+  if (context.dtype(0) == DType::kString && context.dtype(1) == DType::kString)
+    return context.set_output(0, Type(DType::kBool, broadcast_inputs(context)));
   infer_comparison<TypeClass::kScalar>(context);
   propagate_shape_value(context, [](const std::vector<Dim>& args) -> std::optional<Dim> {
     Dim difference = args[0] - args[1];
@@ -47,6 +50,12 @@ void infer_equal(InferContext& context) {
     bool positive = known_nonnegative(difference - Dim(1)) || known_nonnegative(-difference - Dim(1));
     return positive ? std::optional<Dim>(0) : std::nullopt;
   });
+}
+
+bool expand_equal(Builder& builder, Node& node) {
+  if (node.input(0)->dtype() != DType::kString) return false;
+  builder.replace(node, 0, builder.op_in("dlc", "SameText", {node.input(0), node.input(1)}));
+  return true;
 }
 
 enum class Order { kLess, kLessOrEqual, kGreater, kGreaterOrEqual };
@@ -119,9 +128,10 @@ void register_elementwise_logic(OpRegistry& registry) {
     void (*infer)(InferContext&);
     void (*lower)(LowerContext&);
     bool commutes = false;
+    bool (*expand)(Builder&, Node&) = nullptr;
   };
   const Row rows[] = {
-      {"Equal", infer_equal, lower_rule<operation<ExprOp::kEq>>, true},
+      {"Equal", infer_equal, lower_rule<operation<ExprOp::kEq>>, true, expand_equal},
       {"Less", infer_order<Order::kLess>, lower_rule<operation<ExprOp::kLt>>},
       {"LessOrEqual", infer_order<Order::kLessOrEqual>, lower_rule<operation<ExprOp::kLe>>},
       {"Greater", infer_order<Order::kGreater>, lower_rule<operation<ExprOp::kGt>>},
@@ -140,7 +150,8 @@ void register_elementwise_logic(OpRegistry& registry) {
   };
   for (const Row& row : rows) {
     Trait traits = row.commutes ? Trait::kElementwise | Trait::kCommutative : Trait::kElementwise;
-    registry.add({.name = row.name, .infer = row.infer, .lower = row.lower, .traits = traits});
+    registry.add(
+        {.name = row.name, .infer = row.infer, .expand = row.expand, .lower = row.lower, .traits = traits});
   }
 }
 

@@ -24,6 +24,7 @@ void register_recurrent(OpRegistry& registry);
 void register_random(OpRegistry& registry);
 void register_quantization(OpRegistry& registry);
 void register_attention(OpRegistry& registry);
+void register_values(OpRegistry& registry);
 void register_internal(OpRegistry& registry);
 
 }  // namespace dlc::ir

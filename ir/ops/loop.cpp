@@ -5,6 +5,7 @@
 #include "ir/ops/infer_util.h"
 #include "ir/ops/lower_util.h"
 #include "ir/ops/runtime_dims.h"
+#include "ir/ops/value_util.h"
 #include "ir/ops/view_util.h"
 
 namespace dlc::ir {
@@ -64,7 +65,12 @@ void infer_loop(InferContext& context) {
   body.inputs()[0]->set_shape_value({iteration});
   body.inputs()[1]->set_type(Type(DType::kBool, {}));
   infer_carried(context, body, states);
-  for (size_t i = 0; i < states.count; ++i) context.set_output(i, body.inputs()[2 + i]->type());
+  for (size_t i = 0; i < states.count; ++i) {
+    const Type& state = body.inputs()[2 + i]->type();
+    // What the last iteration gave; a loop without iterations gives what the optional has before it.
+    bool wrapped = is_wrapped(state, body.outputs()[1 + i]->type());
+    context.set_output(i, wrapped ? taken_type(context, *state.element) : state);
+  }
   auto limit = known_values(node.input(0));
   if (limit && has_limit(node)) {
     Dim most = max(Dim(0), limit->front());
@@ -147,7 +153,7 @@ struct LoopLowering {
           count, [&](const Index&) { return dim(iteration + Dim(1)); }, "count");
     if (!is_counted && results[0] != condition)
       copy(inner, condition, as_scalar(inner, results[0]), "condition");
-    states.advance(inner, {results.begin() + 1, first_scan});
+    states.advance(inner, body, 1, {results.begin() + 1, first_scan});
     return region;
   }
 
@@ -155,9 +161,18 @@ struct LoopLowering {
     return inner.program().buffer(id).shape.empty() ? id : inner.reshaped(id, {}, "scalar");
   }
 
+  void finish_state(const CarriedStates& states, size_t i) {
+    BufferId state = states.buffers()[i];
+    if (is_wrapped(body.inputs()[2 + i]->type(), context.node().output(i)->type())) {
+      take_from_optional(context, state, i);
+    } else {
+      context.alias_output(i, state);
+    }
+  }
+
   void finish(const CarriedStates& states) {
     for (size_t i = 0; i < state_count(); ++i) {
-      if (context.has_output(i)) context.alias_output(i, states.buffers()[i]);
+      if (context.has_output(i)) finish_state(states, i);
     }
     if (is_counted || scans.empty()) return;
     Dim rows = context.output_shape(state_count())[0];
@@ -291,7 +306,7 @@ void lower_scan(LowerContext& context) {
     copy(inner, select_axis(inner, context.output(i), axis, at, "row"), results[i], "row");
   }
   results.resize(scan.states);
-  states.advance(inner, results);
+  states.advance(inner, body, 0, std::move(results));
   context.step({RepeatStep{step.symbol_name(), length, std::move(region)}});
   for (size_t i = 0; i < scan.states; ++i) {
     if (context.has_output(i)) context.alias_output(i, states.buffers()[i]);

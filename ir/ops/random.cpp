@@ -93,17 +93,23 @@ DType output_type_of(const InferContext& context, DType fallback) {
   return type_attribute(context, "dtype").value_or(fallback);
 }
 
+DType drawn_output_type(const InferContext& context, DType fallback) {
+  DType type = output_type_of(context, fallback);
+  if (!is_float(type)) context.fail("dtype: expected a floating-point type, found {}", name(type));
+  return type;
+}
+
 void infer_random(InferContext& context) {
   Shape shape;
   for (int64_t extent : context.node().attribute<std::vector<int64_t>>("shape")) {
     if (extent < 0) context.fail("shape: expected extents, found {}", extent);
     shape.emplace_back(extent);
   }
-  context.set_output(0, Type(output_type_of(context, DType::kFloat), std::move(shape)));
+  context.set_output(0, Type(drawn_output_type(context, DType::kFloat), std::move(shape)));
 }
 
 void infer_random_like(InferContext& context) {
-  context.set_output(0, Type(output_type_of(context, context.dtype(0)), context.shape(0)));
+  context.set_output(0, Type(drawn_output_type(context, context.dtype(0)), context.shape(0)));
 }
 
 void lower_normal(LowerContext& context) {

@@ -13,7 +13,8 @@ constexpr void (*kFamilies[])(OpRegistry&) = {
     register_normalization, register_matmul,       register_conv,         register_pool,
     register_shape,         register_movement,     register_indexing,     register_image,
     register_signal,        register_generator,    register_control_flow, register_recurrent,
-    register_random,        register_quantization, register_attention,    register_internal,
+    register_random,        register_quantization, register_attention,    register_values,
+    register_internal,
 };
 
 }  // namespace

@@ -167,6 +167,7 @@ Dim extent_by_size(InferContext& context, const ResizeForm& form, size_t i) {
 }
 
 void infer_resize(InferContext& context) {
+  if (context.dtype(0) == DType::kString) context.fail("input 0: expected numbers, found strings");
   check_attributes(context);
   check_inputs(context);
   ResizeForm form = form_of(context.node());

@@ -28,7 +28,11 @@ Reduction reduction_of(const Node& node) {
 }
 
 void require_reduction(InferContext& context) {
-  if (reduction_of(context.node()).valid) return;
+  Reduction reduction = reduction_of(context.node());
+  if (reduction.combiner && context.dtype(0) == DType::kString)
+    context.fail("reduction: expected none for strings, found '{}'",
+                 context.node().attribute<std::string>("reduction"));
+  if (reduction.valid) return;
   context.fail("reduction: expected none, add, mul, max or min, found '{}'",
                context.node().attribute<std::string>("reduction"));
 }

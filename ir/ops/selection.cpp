@@ -1,5 +1,6 @@
 // Compress, NonZero, TopK, Unique: results whose extents or positions depend on data; calls of runtime
 // kernels.
+#include "ir/builder.h"
 #include "ir/ops/indexing.h"
 #include "ir/ops/infer_util.h"
 #include "ir/ops/lower_util.h"
@@ -132,6 +133,20 @@ void infer_unique(InferContext& context) {
   context.set_output(3, Type(DType::kInt64, {count}));
 }
 
+// Strings are distinct where their ranks are.
+bool expand_unique(Builder& builder, Node& node) {
+  Value* data = node.input(0);
+  if (data->dtype() != DType::kString) return false;
+  Value* ranks = builder.op_in("dlc", "StringRank", {data});
+  std::vector<Value*> results = builder.op_n("Unique", 4, {ranks}, node.attributes());
+  auto axis = axis_of(node);
+  if (!axis) data = builder.op("Reshape", {data, builder.ints({-1})});
+  Attributes along = {{"axis", static_cast<int64_t>(axis.value_or(0))}};
+  results[0] = builder.op("Gather", {data, results[1]}, std::move(along));
+  for (size_t i = 0; i < node.outputs().size(); ++i) builder.replace(node, i, results[i]);
+  return true;
+}
+
 void lower_unique(LowerContext& context) {
   size_t axis = axis_of(context.node()).value_or(0);
   const Dim& count = context.output_shape()[axis];
@@ -157,7 +172,7 @@ std::vector<OpDef> selection_records() {
       {.name = "NonZero", .infer = infer_nonzero, .lower = lower_nonzero},
       {.name = "Compress", .infer = infer_compress, .lower = lower_compress, .traits = Trait::kMovement},
       {.name = "TopK", .infer = infer_top_k, .lower = lower_top_k, .upgrades = {{10, upgrade_top_k}}},
-      {.name = "Unique", .infer = infer_unique, .lower = lower_unique},
+      {.name = "Unique", .infer = infer_unique, .expand = expand_unique, .lower = lower_unique},
   };
 }
 

@@ -27,8 +27,7 @@ extern "C" int32_t dlc_nonzero(dlc_frame* frame, dlc_call_tensor* inputs, dlc_ca
                                const int64_t*) {
   const dlc_call_tensor& input = inputs[0];
   const KeyFormat format = dlc::kernels::key_format(input.dtype);
-  if (format.bytes == 0)
-    return dlc_fail(frame, DLC_UNSUPPORTED, "NonZero: element type %lld", input.dtype, 0);
+  if (format.bytes == 0) return dlc_fail(frame, DLC_UNSUPPORTED, "element type %lld", input.dtype, 0);
   const char* data = static_cast<const char*>(input.data);
   const int64_t size = count_elements(input);
   int64_t count = 0;
@@ -63,7 +62,7 @@ extern "C" int32_t dlc_compress(dlc_frame* frame, dlc_call_tensor* inputs, dlc_c
     for (int64_t i = 0; i < axis; ++i) outer *= input.dims[i];
     for (int64_t i = axis + 1; i < input.rank; ++i) inner *= input.dims[i];
   }
-  if (bytes == 0) return dlc_fail(frame, DLC_UNSUPPORTED, "Compress: element type %lld", input.dtype, 0);
+  if (bytes == 0) return dlc_fail(frame, DLC_UNSUPPORTED, "element type %lld", input.dtype, 0);
   const int64_t length = inputs[1].dims[0] < extent ? inputs[1].dims[0] : extent;
   int64_t kept = 0;
   for (int64_t i = 0; i < length; ++i) kept += condition[i] ? 1 : 0;

@@ -61,6 +61,97 @@ int32_t dlc_pack(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* out
 //          Output parts 1 of an inverse: the rows are one half of the spectrum of real numbers
 int32_t dlc_fft(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs, const int64_t* params);
 
+// ---- Strings, sequences, optionals and maps (runtime/model/values.h); handles are int64 of rank 0
+
+// inputs:  packed strings (runtime/format/strings.h), bytes; outputs: handles
+int32_t dlc_string_constants(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                             const int64_t* params);
+// inputs:  two tensors of strings of one shape; outputs: bool, true where they are equal
+int32_t dlc_string_equal(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                         const int64_t* params);
+// inputs:  two tensors of strings of one shape; outputs: one behind the other
+int32_t dlc_string_concat(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                          const int64_t* params);
+// inputs:  n strings; outputs: for each the number of different strings before it in the order of bytes,
+// int64, scratch [n]
+int32_t dlc_string_rank(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                        const int64_t* params);
+// inputs:  strings; packed strings, where each begins int64, hash table of their numbers int64 (a power of
+// two, -1: free)
+// outputs: for each its number among the packed strings, or -1
+int32_t dlc_string_find(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                        const int64_t* params);
+// inputs:  strings, one packed delimiter (empty: runs of white space)
+// outputs: parts [..., most parts of a string] (!), filled up with empty strings; numbers of parts int64
+// params:  how often to split at most, negative: everywhere
+int32_t dlc_string_split(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                         const int64_t* params);
+// Leaves out words, then changes the case of letters.
+// inputs:  strings [n] or [1, n], packed words; outputs: strings [m] or [1, m] (!), scratch [n]
+// params:  case (0: as it is, 1: lower, 2: upper), words differ in case (1) or not (0), number of words
+int32_t dlc_string_normalize(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                             const int64_t* params);
+// inputs:  strings; outputs: float, double, int64 or uint64
+int32_t dlc_string_to_number(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                             const int64_t* params);
+// inputs:  float, double, int64, uint64 or bool; outputs: strings
+int32_t dlc_number_to_string(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                             const int64_t* params);
+// inputs:  strings, a program (runtime/format/regex_program.h), int64; outputs: bool, true where all of a
+// string matches
+int32_t dlc_regex_full_match(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                             const int64_t* params);
+// How often sequences of items occur in rows.
+// inputs:  items int64 [rows, length]; for each length n of an n-gram: n, their number, and for each its n
+// items and its column, sorted by items; int64 outputs: counts float [rows, columns] params:  number of
+// lengths, how many items between two of an n-gram are left out at most, rows, columns, length
+int32_t dlc_ngrams(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                   const int64_t* params);
+// inputs:  a handle of keys [count], values [rows, count]; outputs: the sequence of one map a row
+// params:  rows, count, element type of the values
+int32_t dlc_zip_maps(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                     const int64_t* params);
+
+// inputs:  a tensor; outputs: a handle of a copy
+// params:  element type, number of ONNX TensorProto.DataType (strings are handles)
+int32_t dlc_value_pack(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                       const int64_t* params);
+// inputs:  a handle of a tensor; outputs: the tensor (!, or made by the caller where all extents are known)
+// params:  for each axis its extent, or -1: any
+int32_t dlc_value_unpack(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                         const int64_t* params);
+
+// inputs:  handles; outputs: the sequence of them
+// params:  number of inputs
+int32_t dlc_sequence_construct(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                               const int64_t* params);
+// Positions are int32 or int64 and count from the end where they are negative.
+// inputs:  sequence, element, position (absent: behind the last); outputs: sequence
+int32_t dlc_sequence_insert(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                            const int64_t* params);
+// inputs:  sequence, position (absent: the last); outputs: sequence
+int32_t dlc_sequence_erase(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                           const int64_t* params);
+// inputs:  sequence, position; outputs: element
+int32_t dlc_sequence_at(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                        const int64_t* params);
+// inputs:  sequence or optional; outputs: number of its elements int64 []
+int32_t dlc_sequence_length(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                            const int64_t* params);
+// inputs:  optional; outputs: its element
+int32_t dlc_optional_element(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                             const int64_t* params);
+// inputs:  data; split (int32 or int64): lengths of the parts, their common length (rank 0), or absent: 1
+// outputs: sequence of parts of an axis
+// params:  axis, parts keep the axis (1) or lose it (0), element type
+int32_t dlc_sequence_split(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                           const int64_t* params);
+// inputs:  sequence of tensors; outputs: the tensor (!, or made by the caller where all extents are known)
+// params:  axis, the axis is a new one (1) or one of the elements' (0), element type, then for each axis of
+// the result its extent or -1: any
+int32_t dlc_sequence_concat(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                            const int64_t* params);
+
 }  // extern "C"
 
 namespace dlc::kernels {
@@ -78,6 +169,28 @@ inline constexpr KernelSymbol kKernels[] = {
     {"dlc_non_max_suppression", dlc_non_max_suppression},
     {"dlc_pack", dlc_pack},
     {"dlc_fft", dlc_fft},
+    {"dlc_string_constants", dlc_string_constants},
+    {"dlc_string_equal", dlc_string_equal},
+    {"dlc_string_concat", dlc_string_concat},
+    {"dlc_string_rank", dlc_string_rank},
+    {"dlc_string_find", dlc_string_find},
+    {"dlc_string_split", dlc_string_split},
+    {"dlc_string_normalize", dlc_string_normalize},
+    {"dlc_string_to_number", dlc_string_to_number},
+    {"dlc_number_to_string", dlc_number_to_string},
+    {"dlc_regex_full_match", dlc_regex_full_match},
+    {"dlc_ngrams", dlc_ngrams},
+    {"dlc_zip_maps", dlc_zip_maps},
+    {"dlc_value_pack", dlc_value_pack},
+    {"dlc_value_unpack", dlc_value_unpack},
+    {"dlc_sequence_construct", dlc_sequence_construct},
+    {"dlc_sequence_insert", dlc_sequence_insert},
+    {"dlc_sequence_erase", dlc_sequence_erase},
+    {"dlc_sequence_at", dlc_sequence_at},
+    {"dlc_sequence_length", dlc_sequence_length},
+    {"dlc_optional_element", dlc_optional_element},
+    {"dlc_sequence_split", dlc_sequence_split},
+    {"dlc_sequence_concat", dlc_sequence_concat},
 };
 
 }  // namespace dlc::kernels

@@ -10,10 +10,8 @@ extern "C" int32_t dlc_top_k(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call
   const int64_t outer = params[0], extent = params[1], inner = params[2], k = params[3];
   const bool largest = params[4] != 0;
   const KeyFormat format = dlc::kernels::key_format(inputs[0].dtype);
-  if (format.bytes == 0)
-    return dlc_fail(frame, DLC_UNSUPPORTED, "TopK: element type %lld", inputs[0].dtype, 0);
-  if (k > extent)
-    return dlc_fail(frame, DLC_INVALID_INPUT, "TopK: k is %lld, but the axis has %lld", k, extent);
+  if (format.bytes == 0) return dlc_fail(frame, DLC_UNSUPPORTED, "element type %lld", inputs[0].dtype, 0);
+  if (k > extent) return dlc_fail(frame, DLC_INVALID_INPUT, "k is %lld, but the axis has %lld", k, extent);
   const char* data = static_cast<const char*>(inputs[0].data);
   char* values = static_cast<char*>(outputs[0].data);
   int64_t* indices = static_cast<int64_t*>(outputs[1].data);

@@ -98,7 +98,7 @@ extern "C" int32_t dlc_unique(dlc_frame* frame, dlc_call_tensor* inputs, dlc_cal
   const int64_t axis = params[0];
   const Slices slices = slices_of(inputs[0], axis);
   if (slices.format.bytes == 0) {
-    return dlc_fail(frame, DLC_UNSUPPORTED, "Unique: element type %lld", inputs[0].dtype, 0);
+    return dlc_fail(frame, DLC_UNSUPPORTED, "element type %lld", inputs[0].dtype, 0);
   }
   const Groups groups = find_groups(slices, static_cast<int64_t*>(outputs[4].data), params[1] != 0);
   if (!write_slices(frame, outputs[0], inputs[0], axis, slices, groups)) return DLC_OUT_OF_MEMORY;

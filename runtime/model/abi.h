@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define DLC_ABI_VERSION 2u
+#define DLC_ABI_VERSION 3u
 #define DLC_MODEL_MAGIC 0x314c444f4d434c44ull /* "DLCMODL1" */
 
 typedef struct dlc_context dlc_context;
@@ -105,6 +105,8 @@ void* dlc_dynamic_buffer(dlc_frame* frame, int32_t slot, int64_t bytes);
 void* dlc_output_buffer(dlc_frame* frame, int32_t index);
 /* Records a fault; returns `status`. `format` may hold up to two %lld. */
 int32_t dlc_fail(dlc_frame* frame, int32_t status, const char* format, int64_t a, int64_t b);
+/* Puts `origin`, the node that was running, in front of the recorded fault; returns `status`. */
+int32_t dlc_fail_in(dlc_frame* frame, int32_t status, const char* origin);
 /* Profiling: kernel `index` is about to start / has ended. Called only in code compiled with profiling on. */
 void dlc_kernel_begin(dlc_frame* frame, int32_t index);
 void dlc_kernel_end(dlc_frame* frame, int32_t index);

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <new>
 
-#include "runtime/model/element.h"
+#include "runtime/model/value_border.h"
 
 namespace dlc::model {
 namespace {
@@ -175,6 +175,7 @@ void dlc_context_release(dlc_context* context) {
   release(context, context->arena);
   release(context, context->state);
   release(context, context->scratch);
+  release_values(context);
   unmap_weights(context->weights);
   void* arrays[] = {context->frame.dims,   context->frame.inputs, context->frame.outputs, context->inputs,
                     context->outputs,      context->dynamic,      context->kernels,       context->extents,
@@ -185,6 +186,7 @@ void dlc_context_release(dlc_context* context) {
 int32_t dlc_context_run(dlc_context* context, const dlc_tensor* inputs, dlc_tensor* outputs) {
   const dlc_model* model = context->model;
   context->error[0] = '\0';
+  reset_values(context);
   if (model->num_kernels > 0)
     memset(context->kernels, 0, static_cast<size_t>(model->num_kernels) * sizeof(KernelState));
   context->run_start_ns = model->num_kernels > 0 ? now_ns() : 0;
@@ -192,7 +194,7 @@ int32_t dlc_context_run(dlc_context* context, const dlc_tensor* inputs, dlc_tens
   if (status == DLC_OK) status = prepare(context);
   if (status == DLC_OK) status = prepare_outputs(context, outputs);
   if (status == DLC_OK) status = model->run(&context->frame);
-  if (status == DLC_OK) finish_outputs(context, outputs);
+  if (status == DLC_OK) status = finish_outputs(context, outputs);
   if (status != DLC_OK && context->error[0] == '\0') fault(context, status, "%s", dlc_status_text(status));
   return status;
 }
@@ -204,7 +206,7 @@ int32_t dlc_context_run_flat(dlc_context* context, const int64_t* symbols, const
   int64_t* extents = context->flat_extents;
   for (int32_t i = 0; i < model->num_inputs; ++i, ++tensor) {
     const dlc_value_info& info = model->inputs[i];
-    ElementType type = element_type(info.dtype);
+    ElementType type = border_element(info);
     *tensor = {const_cast<void*>(inputs[i]), 1, 0, info.rank, type.code, type.bits, 1, extents, nullptr, 0};
     for (int32_t j = 0; j < info.rank; ++j)
       *extents++ = info.dims[j] >= 0 ? info.dims[j] : symbols[-1 - info.dims[j]];
@@ -212,7 +214,7 @@ int32_t dlc_context_run_flat(dlc_context* context, const int64_t* symbols, const
   dlc_tensor* output_tensors = tensor;
   for (int32_t i = 0; i < model->num_outputs; ++i) {
     const dlc_value_info& info = model->outputs[i];
-    ElementType type = element_type(info.dtype);
+    ElementType type = border_element(info);
     // The context's own extents: the caller vouches for its memory.
     output_tensors[i] = {outputs[i], 1, 0, info.rank, type.code, type.bits, 1, context->outputs[i].shape,
                          nullptr,    0};

@@ -32,6 +32,17 @@ struct OutputState {
   bool copy_out = false;         // block holds the result, to be copied to the caller's strided memory
 };
 
+// Memory of values that are no tensors (values.h), in chunks: its header takes the first 64 bytes of a chunk.
+struct ValueChunk {
+  ValueChunk* older;
+  size_t capacity;
+  int64_t used;
+};
+struct ValuePool {
+  ValueChunk* newest;
+  int64_t bytes;  // of all chunks without headers
+};
+
 struct KernelState {
   int64_t start_ns;
   int64_t duration_ns;
@@ -59,6 +70,7 @@ struct dlc_context {
   dlc::model::Block arena;
   dlc::model::Block state;
   dlc::model::Block scratch;
+  dlc::model::ValuePool values;
   size_t scratch_stride;
   dlc::model::Cursor* cursors;  // one for each thread
   dlc::model::InputState* inputs;
@@ -89,8 +101,12 @@ int32_t bind_inputs(dlc_context* context, const dlc_tensor* inputs);
 int32_t prepare_outputs(dlc_context* context, dlc_tensor* outputs);
 // Memory of output `index` whose extents are in its shape slots. Null: recorded fault.
 void* resolve_output(dlc_context* context, int32_t index);
-// Tells the caller shapes and memory, copies what could not be written in place.
-void finish_outputs(dlc_context* context, dlc_tensor* outputs);
+// Tells the caller shapes and memory, copies what could not be written in place. Returns a dlc_status.
+int32_t finish_outputs(dlc_context* context, dlc_tensor* outputs);
+
+// Forgets the values of the run before, keeps the memory.
+void reset_values(dlc_context* context);
+void release_values(dlc_context* context);
 
 // Number of elements; -1 where it overflows or an extent is negative.
 int64_t element_count(int32_t rank, const int64_t* extents);

@@ -31,7 +31,7 @@ constexpr ElementType kTypes[] = {
     {"int16", kInt, 16},
     {"int32", kInt, 32},
     {"int64", kInt, 64},
-    {"string", kOpaque, 64},
+    {"string", kOpaque, 128},
     {"bool", kBool, 8},
     {"float16", kFloat, 16},
     {"double", kFloat, 64},

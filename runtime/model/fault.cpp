@@ -2,6 +2,7 @@
 
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
 
 #include "runtime/model/context.h"
 
@@ -28,6 +29,16 @@ int32_t dlc_fail(dlc_frame* frame, int32_t status, const char* format, int64_t a
   return dlc::model::fault(frame->context, status, format, static_cast<long long>(a),
                            static_cast<long long>(b));
 #pragma GCC diagnostic pop
+}
+
+int32_t dlc_fail_in(dlc_frame* frame, int32_t status, const char* origin) {
+  dlc_context* context = frame->context;
+  if (context == nullptr) return status;
+  char text[sizeof context->error];
+  const char* fault = context->error[0] != '\0' ? context->error : dlc_status_text(status);
+  snprintf(text, sizeof text, "%.300s: %.700s", origin, fault);
+  memcpy(context->error, text, sizeof text);
+  return status;
 }
 
 const char* dlc_context_error(const dlc_context* context) { return context->error; }

@@ -5,6 +5,7 @@
 #include "runtime/model/context.h"
 #include "runtime/model/element.h"
 #include "runtime/model/strided.h"
+#include "runtime/model/value_border.h"
 
 namespace dlc::model {
 namespace {
@@ -18,11 +19,14 @@ int32_t check_type(dlc_context* context, const dlc_value_info& info, const dlc_t
                  "input '%s': expected memory of the CPU, found device type %" PRId32, info.name,
                  tensor.device_type);
   }
-  if (!has_element_type(tensor, info.dtype)) {
+  ElementType expected = border_element(info);
+  bool fits = is_tensor(info) ? has_element_type(tensor, info.dtype)
+                              : tensor.type_code == expected.code && tensor.type_bits == expected.bits;
+  if (!fits) {
     char found[64];
     describe_element_type(tensor, found, sizeof found);
     return fault(context, DLC_INVALID_INPUT, "input '%s': expected elements of type %s, found %s", info.name,
-                 element_type(info.dtype).name, found);
+                 expected.name, found);
   }
   if (tensor.ndim != info.rank) {
     return fault(context, DLC_INVALID_INPUT, "input '%s': expected %" PRId32 " axes, found %" PRId32,
@@ -66,6 +70,36 @@ int32_t bind_axis(dlc_context* context, int32_t input, int32_t axis, int64_t fou
   return value == found ? DLC_OK : fail_symbol(context, symbol, input, axis, found);
 }
 
+// Sets frame.inputs[index] to memory for handles.
+int32_t take_handles(dlc_context* context, int32_t index, const dlc_tensor& tensor) {
+  const dlc_value_info& info = context->model->inputs[index];
+  const int64_t count = element_count(info.rank, tensor.shape);
+  const auto handle_bytes = static_cast<int64_t>(sizeof(Handle));
+  const auto string_bytes = static_cast<int64_t>(sizeof(dlc_string));
+  int64_t bytes = 0;
+  if (count < 0 || __builtin_mul_overflow(count, handle_bytes + string_bytes, &bytes))
+    return fault(context, DLC_INVALID_INPUT, "input '%s': its size overflows", info.name);
+  Block& block = context->inputs[index].copy;
+  if (!grow(context, block, static_cast<size_t>(bytes), "an input")) return DLC_OUT_OF_MEMORY;
+  Handle* handles = static_cast<Handle*>(block.data);
+  context->frame.inputs[index] = handles;
+  const char* data = static_cast<const char*>(tensor.data) + tensor.byte_offset;
+  if (!is_tensor(info)) {
+    const bool given = tensor.data != nullptr;
+    return take_value(context, info, given ? reinterpret_cast<const dlc_value*>(data) : nullptr, handles);
+  }
+  if (count == 0) return DLC_OK;
+  if (tensor.data == nullptr)
+    return fault(context, DLC_INVALID_INPUT, "input '%s': its data is null", info.name);
+  const dlc_string* strings = reinterpret_cast<const dlc_string*>(data);
+  if (!is_dense(info.rank, tensor.shape, tensor.strides)) {
+    dlc_string* dense = reinterpret_cast<dlc_string*>(handles + count);
+    copy_to_dense(dense, data, info.rank, tensor.shape, tensor.strides, string_bytes);
+    strings = dense;
+  }
+  return take_strings(context, info.name, strings, count, handles);
+}
+
 // Sets frame.inputs[index] to dense, aligned memory.
 int32_t take_data(dlc_context* context, int32_t index, const dlc_tensor& tensor) {
   const dlc_value_info& info = context->model->inputs[index];
@@ -103,7 +137,10 @@ int32_t bind_inputs(dlc_context* context, const dlc_tensor* inputs) {
     for (int32_t j = 0; status == DLC_OK && j < model->inputs[i].rank; ++j) {
       status = bind_axis(context, i, j, inputs[i].shape[j]);
     }
-    if (status == DLC_OK) status = take_data(context, i, inputs[i]);
+    const bool has_handles = !is_tensor(model->inputs[i]) || has_strings(model->inputs[i]);
+    if (status == DLC_OK) {
+      status = has_handles ? take_handles(context, i, inputs[i]) : take_data(context, i, inputs[i]);
+    }
     if (status != DLC_OK) return status;
   }
   return DLC_OK;

@@ -6,6 +6,7 @@
 #include "runtime/model/context.h"
 #include "runtime/model/element.h"
 #include "runtime/model/strided.h"
+#include "runtime/model/value_border.h"
 
 namespace dlc::model {
 namespace {
@@ -59,6 +60,8 @@ int32_t take_memory(dlc_context* context, int32_t index, const dlc_tensor& tenso
   output.caller_data = nullptr;
   output.copy_out = false;
   if (tensor.data == nullptr) return DLC_OK;
+  if (!is_tensor(info))
+    return fault(context, DLC_INVALID_INPUT, "output '%s': it is no tensor and takes no memory", info.name);
   if (!known && tensor.shape == output.shape) {
     return fault(context, DLC_INVALID_INPUT,
                  "output '%s': its extents depend on data, so its memory must come with a shape", info.name);
@@ -74,8 +77,27 @@ int32_t take_memory(dlc_context* context, int32_t index, const dlc_tensor& tenso
   bool aligned = element == 0 || reinterpret_cast<uintptr_t>(data) % static_cast<uintptr_t>(element) == 0;
   output.caller_elements = element_count(info.rank, tensor.shape);
   output.caller_data = data;
-  output.copy_out = !dense || !aligned;
+  output.copy_out = !dense || !aligned || has_strings(info);
   return DLC_OK;
+}
+
+// Of an output's memory in the context: a handle takes no more than what it becomes at the border.
+int64_t border_bytes(const dlc_value_info& info, int64_t count) {
+  return is_tensor(info) ? element_bytes(info.dtype, count) : static_cast<int64_t>(sizeof(Handle));
+}
+
+// Turns handles into what they stand for. False: no memory.
+bool give_handles(dlc_context* context, int32_t index) {
+  const dlc_value_info& info = context->model->outputs[index];
+  OutputState& output = context->outputs[index];
+  if (has_strings(info)) {
+    void* data = output.block.data;
+    give_strings(static_cast<Handle*>(data), element_count(info.rank, output.shape),
+                 static_cast<dlc_string*>(data));
+  } else if (!is_tensor(info)) {
+    context->frame.outputs[index] = give_value(context, info, *static_cast<Handle*>(output.block.data));
+  }
+  return context->frame.outputs[index] != nullptr;
 }
 
 void copy_out(const dlc_value_info& info, const OutputState& output, const dlc_tensor& tensor) {
@@ -95,7 +117,7 @@ void* resolve_output(dlc_context* context, int32_t index) {
   OutputState& output = context->outputs[index];
   read_shape(context, index);
   int64_t count = element_count(info.rank, output.shape);
-  int64_t bytes = element_bytes(info.dtype, count);
+  int64_t bytes = border_bytes(info, count);
   if (bytes < 0) {
     fault(context, DLC_INVALID_INPUT, "output '%s': its size overflows", info.name);
     return nullptr;
@@ -131,14 +153,17 @@ int32_t prepare_outputs(dlc_context* context, dlc_tensor* outputs) {
   return DLC_OK;
 }
 
-void finish_outputs(dlc_context* context, dlc_tensor* outputs) {
+int32_t finish_outputs(dlc_context* context, dlc_tensor* outputs) {
+  for (int32_t i = 0; i < context->model->num_outputs; ++i) {
+    if (!give_handles(context, i)) return DLC_OUT_OF_MEMORY;
+  }
   for (int32_t i = 0; i < context->model->num_outputs; ++i) {
     const dlc_value_info& info = context->model->outputs[i];
     OutputState& output = context->outputs[i];
     dlc_tensor& tensor = outputs[i];
     if (output.copy_out) copy_out(info, output, tensor);
     if (output.caller_data == nullptr) {
-      ElementType type = element_type(info.dtype);
+      ElementType type = border_element(info);
       tensor = dlc_tensor{
           context->frame.outputs[i], 1, 0, info.rank, type.code, type.bits, 1, tensor.shape, nullptr, 0};
     }
@@ -148,6 +173,7 @@ void finish_outputs(dlc_context* context, dlc_tensor* outputs) {
       for (int32_t j = 0; j < info.rank; ++j) tensor.shape[j] = output.shape[j];
     }
   }
+  return DLC_OK;
 }
 
 }  // namespace dlc::model

@@ -144,6 +144,19 @@ std::string model_bytes(const fs::path& folder, Mode mode, const fs::path& set) 
   return model.SerializeAsString();
 }
 
+std::vector<ValueKind> input_kinds(const fs::path& folder) {
+  auto model = read_message<onnx::ModelProto>(folder / "model.onnx");
+  std::vector<ValueKind> kinds;
+  for (int i : live_inputs(model.graph())) {
+    const onnx::TypeProto& type = model.graph().input(i).type();
+    kinds.push_back(type.has_sequence_type()   ? ValueKind::kSequence
+                    : type.has_optional_type() ? ValueKind::kOptional
+                    : type.has_map_type()      ? ValueKind::kMap
+                                               : ValueKind::kTensor);
+  }
+  return kinds;
+}
+
 bool is_kept(const fs::path& folder, Mode mode, size_t index) {
   if (mode != Mode::kConstant) return true;
   auto model = read_message<onnx::ModelProto>(folder / "model.onnx");

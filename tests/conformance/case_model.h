@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "runtime/value.h"
+
 namespace dlc::test {
 
 enum class Mode {
@@ -31,6 +33,9 @@ std::vector<std::filesystem::path> data_sets(const std::filesystem::path& folder
 // Inputs of one-dimensional integers keep their extent in kSymbolic: they are shapes, axes and pads, whose
 // number is the rank of another value. `set` is the data set of kConstant.
 std::string model_bytes(const std::filesystem::path& folder, Mode mode, const std::filesystem::path& set);
+
+// Of the inputs that are no initializers.
+std::vector<ValueKind> input_kinds(const std::filesystem::path& folder);
 
 // Whether input `index`, counted without initializers, is still one in this form.
 bool is_kept(const std::filesystem::path& folder, Mode mode, size_t index);

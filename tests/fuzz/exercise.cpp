@@ -2,6 +2,7 @@
 
 #include <map>
 #include <new>
+#include <optional>
 
 #include "codegen/compile.h"
 #include "frontend/read_model.h"
@@ -38,20 +39,43 @@ int64_t random_extent(Random& random) {
   return pick_from(kExtents, random);
 }
 
+// A value of the declared type, of extents that mostly fit; nothing where it is too large.
+std::optional<Value> make_value(const runtime::ValueInfo& info, std::map<std::string, int64_t>& symbols,
+                                Random& random) {
+  if (info.kind == ValueKind::kMap) {
+    const std::vector<int64_t> count = {random_extent(random)};
+    return Value::map(random_values(info.dtype, count, random),
+                      random_values(info.element->dtype, count, random));
+  }
+  if (!info.is_tensor()) {
+    std::vector<Value> elements;
+    for (uint64_t count = below(random, info.kind == ValueKind::kOptional ? 2 : 4); count > 0; --count) {
+      std::optional<Value> element = make_value(*info.element, symbols, random);
+      if (!element) return std::nullopt;
+      elements.push_back(std::move(*element));
+    }
+    if (info.kind == ValueKind::kSequence) return Value::sequence(std::move(elements));
+    return elements.empty() ? Value::optional() : Value::optional(std::move(elements[0]));
+  }
+  std::vector<int64_t> shape;
+  int64_t size = 1;
+  for (size_t i = 0; i < info.dims.size(); ++i) {
+    int64_t extent = info.dims[i];
+    if (extent < 0) extent = symbols.emplace(info.dim_texts[i], random_extent(random)).first->second;
+    if (one_in(random, 100)) extent = random_extent(random);
+    shape.push_back(extent);
+    if (__builtin_mul_overflow(size, extent, &size) || size > kMostElements) return std::nullopt;
+  }
+  return random_values(info.dtype, shape, random);
+}
+
 // Inputs of the declared types; false where they are too large.
-bool make_inputs(const runtime::Program& program, Random& random, std::vector<Tensor>& inputs) {
+bool make_inputs(const runtime::Program& program, Random& random, std::vector<Value>& inputs) {
   std::map<std::string, int64_t> symbols;
   for (const runtime::ValueInfo& info : program.inputs()) {
-    std::vector<int64_t> shape;
-    int64_t size = 1;
-    for (size_t i = 0; i < info.dims.size(); ++i) {
-      int64_t extent = info.dims[i];
-      if (extent < 0) extent = symbols.emplace(info.dim_texts[i], random_extent(random)).first->second;
-      if (one_in(random, 100)) extent = random_extent(random);
-      shape.push_back(extent);
-      if (__builtin_mul_overflow(size, extent, &size) || size > kMostElements) return false;
-    }
-    inputs.push_back(random_values(info.dtype, shape, random));
+    std::optional<Value> value = make_value(info, symbols, random);
+    if (!value) return false;
+    inputs.push_back(std::move(*value));
   }
   return true;
 }
@@ -74,7 +98,7 @@ std::string exercise_model(const std::string& bytes, Random& random, const Enter
     const runtime::Program program = codegen::compile(*graph, {});
     enter(Phase::kRun);
     for (const Guard guard : {Guard::kEnd, Guard::kBegin}) {
-      std::vector<Tensor> inputs;
+      std::vector<Value> inputs;
       if (make_inputs(program, random, inputs)) run_guarded(program, inputs, {}, guard);
     }
     enter(Phase::kDone);
@@ -84,7 +108,14 @@ std::string exercise_model(const std::string& bytes, Random& random, const Enter
 std::string exercise_tensor(const std::string& bytes, const std::string& extension) {
   return fault_of_file(bytes, "tensor" + extension, [&](const std::string& path) {
     if (extension == ".pb") {
-      frontend::read_tensor_proto(path);
+      for (ValueKind kind :
+           {ValueKind::kTensor, ValueKind::kSequence, ValueKind::kOptional, ValueKind::kMap}) {
+        try {
+          frontend::read_value_proto(path, kind);
+        } catch (const Error& error) {
+          if (error.kind() == ErrorKind::kInternal) throw;
+        }
+      }
     } else if (extension == ".npy") {
       data::read_npy(path);
     } else {

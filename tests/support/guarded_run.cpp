@@ -41,9 +41,11 @@ class GuardedAllocator {
   std::map<void*, GuardedBuffer> buffers_;
 };
 
-bool has_strings(const std::vector<Tensor>& tensors) {
-  return std::any_of(tensors.begin(), tensors.end(),
-                     [](const Tensor& tensor) { return tensor.dtype() == DType::kString; });
+bool is_number(const runtime::ValueInfo& info) { return info.is_tensor() && info.dtype != DType::kString; }
+
+bool has_numbers_only(const runtime::Program& program) {
+  return std::all_of(program.inputs().begin(), program.inputs().end(), is_number) &&
+         std::all_of(program.outputs().begin(), program.outputs().end(), is_number);
 }
 
 // The border's view of memory for `tensor` between guards.
@@ -54,23 +56,20 @@ dlc_tensor guarded(const Tensor& tensor, Guard guard, std::vector<GuardedBuffer>
   return view;
 }
 
-Tensor copy_of(const dlc_tensor& view, DType type) {
-  Tensor copy(type, {view.shape, view.shape + view.ndim});
-  const auto size = static_cast<size_t>(copy.byte_size());
-  if (size > 0) std::memcpy(copy.mutable_data(), view.data, size);
-  return copy;
-}
-
 }  // namespace
 
-std::vector<Tensor> run_guarded(const runtime::Program& program, const std::vector<Tensor>& inputs,
-                                const std::vector<Tensor>& like, Guard guard) {
+std::vector<Value> run_guarded(const runtime::Program& program, const std::vector<Value>& inputs,
+                               const std::vector<Value>& like, Guard guard) {
   GuardedAllocator allocator(guard);
   runtime::Context context(program, {.threads = 1, .allocator = allocator.get()});
-  if (has_strings(inputs) || has_strings(like)) return context.run(inputs);
+  if (!has_numbers_only(program)) {
+    context.run_values(inputs);
+    return context.run_values(inputs);
+  }
   std::vector<GuardedBuffer> buffers;
   std::vector<dlc_tensor> in;
-  for (const Tensor& input : inputs) {
+  for (const Value& value : inputs) {
+    const Tensor& input = value.tensor();
     in.push_back(guarded(input, guard, buffers));
     if (input.byte_size() > 0)
       std::memcpy(in.back().data, input.data(), static_cast<size_t>(input.byte_size()));
@@ -78,12 +77,13 @@ std::vector<Tensor> run_guarded(const runtime::Program& program, const std::vect
   }
   std::vector<dlc_tensor> out(program.outputs().size());
   for (size_t i = 0; i < like.size(); ++i) {
-    out[i] = guarded(like[i], guard, buffers);
+    out[i] = guarded(like[i].tensor(), guard, buffers);
     std::memset(out[i].data, 0xa5, buffers.back().size());
   }
   context.run(in, out);
-  std::vector<Tensor> outputs;
-  for (size_t i = 0; i < out.size(); ++i) outputs.push_back(copy_of(out[i], program.outputs()[i].dtype));
+  std::vector<Value> outputs;
+  for (size_t i = 0; i < out.size(); ++i)
+    outputs.push_back(runtime::value_from_border(program.model().outputs[i], out[i]));
   return outputs;
 }
 

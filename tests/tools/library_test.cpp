@@ -113,6 +113,42 @@ TEST(CompiledObject, LinksWithTheRuntimeArchive) {
                       kThree));
 }
 
+TEST(CompiledLibrary, TakesStringsAndSequencesInC) {
+  const TemporaryFolder folder;
+  const auto compile = [&](const char* item, const std::string& name) {
+    const std::string model = (onnx_cases_dir() / "node" / item / "model.onnx").string();
+    const ProcessResult result =
+        run_tool("dlc-compile", {model, "-q", "-o", folder / ("lib" + name + ".so"), "--name", name,
+                                 "--header", folder / (name + ".h")});
+    EXPECT_EQ(result.code, 0) << result.err;
+  };
+  compile("test_string_concat", "words");
+  compile("test_sequence_insert_at_front", "insert");
+  const ProcessResult libraries = run_process({"ldd", folder / "libwords.so"});
+  EXPECT_FALSE(matches(libraries.out, "libstdc")) << libraries.out;
+  const std::string out = build_and_run(
+      folder, {"cc", "-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", test_program("values.c"),
+               folder / "libwords.so", folder / "libinsert.so", "-Wl,-rpath,$ORIGIN"});
+  EXPECT_EQ(out,
+            "good morning, night\n"
+            "input 'x': string 0 is not UTF-8\n"
+            "7 8 9 | 1 2 | 3 | SequenceInsert (output 'output_sequence'): position 5 in a sequence of 2 "
+            "elements\n");
+}
+
+// What a header says of strings and other values is what dlc's own headers say.
+TEST(CompiledLibrary, SaysOfValuesWhatTheApiSays) {
+  const TemporaryFolder folder;
+  const std::string model = (onnx_cases_dir() / "node/test_string_concat/model.onnx").string();
+  ASSERT_EQ(run_tool("dlc-compile", {model, "-q", "-o", folder / "m.so", "--header", folder / "m.h"}).code,
+            0);
+  const std::string types = read_text((source_dir() / "runtime/model/types.h").string());
+  const size_t begin = types.find("#ifndef DLC_VALUE_TYPES"),
+               end = types.find("#endif /* DLC_VALUE_TYPES */");
+  ASSERT_NE(end, std::string::npos);
+  EXPECT_NE(read_text(folder / "m.h").find(types.substr(begin, end - begin)), std::string::npos);
+}
+
 TEST(CompiledLibrary, TakesItsWeightsFromAFile) {
   const TemporaryFolder folder;
   compile_digits(folder / "m.so", {"--weights", folder / "m.bin", "--header", folder / "m.h"});

@@ -13,20 +13,21 @@ from pathlib import Path
 
 # Folder -> folders whose headers it may include. A file belongs to the longest folder that it lies in.
 ARROWS = {
-    "runtime/model": {"runtime/model", "runtime/kernels"},
-    "runtime/kernels": {"runtime/model", "runtime/kernels"},
+    "runtime/format": {"runtime/format"},
+    "runtime/model": {"runtime/format", "runtime/model", "runtime/kernels"},
+    "runtime/kernels": {"runtime/format", "runtime/model", "runtime/kernels"},
     "runtime/data": {"runtime", "runtime/data"},
     "runtime/training": {"runtime", "runtime/data", "runtime/training"},
-    "runtime": {"runtime", "runtime/model", "runtime/kernels", "runtime/data"},
-    "ir": {"ir", "runtime"},
-    "frontend": {"frontend", "ir", "runtime", "runtime/data"},
+    "runtime": {"runtime", "runtime/format", "runtime/model", "runtime/kernels", "runtime/data"},
+    "ir": {"ir", "runtime", "runtime/format"},
+    "frontend": {"frontend", "ir", "runtime", "runtime/format", "runtime/data"},
     "passes": {"passes", "ir", "runtime", "runtime/training"},
     "codegen": {"codegen", "passes", "ir", "runtime", "runtime/model", "runtime/kernels"},
     "api": {"api", "codegen", "passes", "frontend", "ir", "runtime", "runtime/model", "runtime/data"},
     "tools": {"tools", "codegen", "passes", "frontend", "ir", "runtime", "runtime/model", "runtime/data",
               "runtime/training"},
-    "tests": {"tests", "tools", "api", "codegen", "passes", "frontend", "ir", "runtime", "runtime/model", "runtime/kernels",
-              "runtime/data", "runtime/training"},
+    "tests": {"tests", "tools", "api", "codegen", "passes", "frontend", "ir", "runtime", "runtime/format", "runtime/model",
+              "runtime/kernels", "runtime/data", "runtime/training"},
 }
 
 # Headers of libraries -> folders that may include them.
@@ -42,7 +43,7 @@ LIBRARIES = [
     (r"iostream$", {"tools", "tests"}),
 ]
 # What goes into compiled models does without these, whatever the rows above say of its parent folder.
-MODEL_FOLDERS = ("runtime/model", "runtime/kernels")
+MODEL_FOLDERS = ("runtime/format", "runtime/model", "runtime/kernels")
 BANNED_IN_MODELS = re.compile(r"(fmt/|nlohmann/|exception$|stdexcept$|string$|vector$|map$|memory$|functional$)")
 
 NO_OPERATOR_NAMES = ("codegen",)

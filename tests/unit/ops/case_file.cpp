@@ -1,6 +1,7 @@
 #include "tests/unit/ops/case_file.h"
 
 #include <fstream>
+#include <iomanip>
 #include <sstream>
 #include <stdexcept>
 
@@ -22,9 +23,14 @@ Tensor read_tensor(const std::string& text) {
   std::vector<int64_t> shape;
   std::istringstream extents(text.substr(open + 1, close - open - 1));
   for (std::string extent; std::getline(extents, extent, ',');) shape.push_back(std::stoll(extent));
-  Tensor tensor(type, shape);
   std::istringstream values(text.substr(close + 1));
   std::string word;
+  if (type == DType::kString) {
+    std::vector<std::string> strings;
+    while (values >> std::quoted(word)) strings.push_back(word);
+    return Tensor::from_strings(shape, std::move(strings));
+  }
+  Tensor tensor(type, shape);
   int64_t count = 0;
   while (values >> word) {
     if (word == "pattern") {
@@ -47,6 +53,30 @@ bool take(const std::string& line, const std::string& prefix, std::string& rest)
 
 }  // namespace
 
+namespace {
+
+Value read_value(const std::string& text) {
+  std::string rest;
+  if (text == "optional") return Value::optional();
+  if (take(text, "optional ", rest)) return Value::optional(read_value(rest));
+  if (take(text, "map ", rest)) {
+    const size_t arrow = rest.find(" => ");
+    if (arrow == std::string::npos) throw std::runtime_error("no '=>' in a map: " + text);
+    return Value::map(read_tensor(rest.substr(0, arrow)), read_tensor(rest.substr(arrow + 4)));
+  }
+  if (text == "sequence") return Value::sequence({});
+  if (!take(text, "sequence ", rest)) return read_tensor(text);
+  std::vector<Value> elements;
+  for (size_t begin = 0; begin <= rest.size();) {
+    const size_t end = std::min(rest.find(" | ", begin), rest.size());
+    elements.push_back(read_value(rest.substr(begin, end - begin)));
+    begin = end + 3;
+  }
+  return Value::sequence(std::move(elements));
+}
+
+}  // namespace
+
 double pattern(int64_t i) { return static_cast<double>(i * 37 % 101 - 50) / 16; }
 
 std::vector<OperatorCase> read_operator_cases(const std::filesystem::path& file) {
@@ -63,9 +93,9 @@ std::vector<OperatorCase> read_operator_cases(const std::filesystem::path& file)
     } else if (take(line, "tolerance: ", rest)) {
       std::istringstream(rest) >> cases.back().tolerance.rtol >> cases.back().tolerance.atol;
     } else if (take(line, "< ", rest)) {
-      cases.back().inputs.push_back(read_tensor(rest));
+      cases.back().inputs.push_back(read_value(rest));
     } else if (take(line, "> ", rest)) {
-      cases.back().outputs.push_back(read_tensor(rest));
+      cases.back().outputs.push_back(read_value(rest));
     } else {
       cases.back().model += line + "\n";
     }

@@ -13,9 +13,33 @@ TYPES = {"float": np.float32, "double": np.float64, "float16": np.float16, "bool
          **{f"{u}int{n}": np.dtype(f"{u}int{n}") for u in ("", "u") for n in (8, 16, 32, 64)}}
 
 
+def read_value(text):
+    kind, _, rest = text.partition(" ")
+    if kind == "optional":
+        return read_value(rest) if rest else None
+    if kind == "map":
+        keys, values = (read_tensor(part).tolist() for part in rest.split(" => "))
+        return dict(zip(keys, values))
+    if kind == "sequence":
+        return [read_value(part) for part in rest.split(" | ")] if rest else []
+    return read_tensor(text)
+
+
+def write_value(value):
+    if isinstance(value, list):
+        return " ".join(["sequence", " | ".join(map(write_value, value))]).rstrip()
+    if isinstance(value, dict):
+        values = np.array(list(value.values()), np.float32)
+        return f"map {write_tensor(np.array(list(value)))} => {write_tensor(values)}"
+    return "optional" if value is None else write_tensor(value)
+
+
 def read_tensor(text):
     name, shape, values = re.fullmatch(r"\s*(\w+)\[([\d, ]*)\](.*)", text).groups()
     shape = [int(extent) for extent in shape.split(",")] if shape.strip() else []
+    if name == "string":
+        words = re.findall(r'"((?:[^"\\]|\\.)*)"', values)
+        return np.array([re.sub(r"\\(.)", r"\1", word) for word in words], object).reshape(shape)
     if values.split() == ["pattern"]:
         flat = (np.arange(int(np.prod(shape))) * 37 % 101 - 50) / 16
     else:
@@ -26,9 +50,12 @@ def read_tensor(text):
 
 def write_tensor(array):
     array = np.asarray(array)
+    if array.dtype.kind in "OU":
+        quote = lambda word: '"' + re.sub(r'(["\\])', r"\\\1", str(word)) + '"'
+        return f"string[{','.join(map(str, array.shape))}] {' '.join(map(quote, array.ravel()))}"
     name = next(name for name, dtype in TYPES.items() if np.dtype(dtype) == array.dtype)
     digits = {2: "%.5g", 4: "%.8g", 8: "%.16g"}.get(array.dtype.itemsize) if array.dtype.kind == "f" else "%d"
-    return f"> {name}[{','.join(map(str, array.shape))}] {' '.join(digits % x for x in array.ravel())}"
+    return f"{name}[{','.join(map(str, array.shape))}] {' '.join(digits % x for x in array.ravel())}"
 
 
 def model_of(text):
@@ -54,8 +81,8 @@ def fill(case):
         return case
     is_model = lambda line: not line.startswith(("== ", "oracle: ", "tolerance: ", "< "))
     model = model_of("\n".join(filter(is_model, lines)))
-    arrays = [read_tensor(line[2:]) for line in lines if line.startswith("< ")]
-    outputs = [write_tensor(array) for array in evaluate(oracle, model, arrays)]
+    arrays = [read_value(line[2:]) for line in lines if line.startswith("< ")]
+    outputs = ["> " + write_value(value) for value in evaluate(oracle, model, arrays)]
     return "\n".join(lines + outputs) + "\n\n"
 
 

@@ -44,9 +44,10 @@ constexpr int64_t kInputDims[] = {-1, 3};
 constexpr int64_t kTwiceDims[] = {-1 - kRows};
 constexpr const char* kTexts[] = {"batch", "3"};
 constexpr const char* kTwiceTexts[] = {"rows"};
-constexpr dlc_value_info kInputs[] = {{"a", 1, 2, kInputDims, kTexts}, {"b", 1, 2, kInputDims, kTexts}};
-constexpr dlc_value_info kOutputs[] = {{"sum", 1, 2, kInputDims, kTexts},
-                                       {"twice", 1, 1, kTwiceDims, kTwiceTexts}};
+constexpr dlc_value_info kInputs[] = {{"a", 1, 2, kInputDims, kTexts, DLC_TENSOR, nullptr},
+                                      {"b", 1, 2, kInputDims, kTexts, DLC_TENSOR, nullptr}};
+constexpr dlc_value_info kOutputs[] = {{"sum", 1, 2, kInputDims, kTexts, DLC_TENSOR, nullptr},
+                                       {"twice", 1, 1, kTwiceDims, kTwiceTexts, DLC_TENSOR, nullptr}};
 constexpr const char* kSymbols[] = {"batch"};
 constexpr int32_t kShapeDims[] = {kBatch, kColumns, kRows};
 constexpr dlc_kernel_info kKernels[] = {{"add", "Add 'sum'", kCount, -1}};

@@ -1,0 +1,44 @@
+#include "ir/type.h"
+
+#include <gtest/gtest.h>
+
+#include "ir/text_scanner.h"
+
+namespace dlc::ir {
+namespace {
+
+Type type(const std::string& text) { return TextScanner(text).type(); }
+
+std::string joined(const std::string& a, const std::string& b) {
+  std::optional<Type> result = join_held(type(a), type(b));
+  EXPECT_EQ(result, join_held(type(b), type(a)));
+  return result ? to_string(*result) : "nothing";
+}
+
+TEST(Type, ReadsWhatItWrites) {
+  for (const char* text : {"f32[batch, 10]", "f32[]", "seq(f32[?, 3])", "seq(f32[...])", "seq(f32)",
+                           "map(str, f32[])", "optional(seq(i64[?]))", "seq(map(i64, str[]))"}) {
+    EXPECT_EQ(to_string(type(text)), text);
+  }
+}
+
+TEST(Type, JoinsWhatIsHeld) {
+  EXPECT_EQ(joined("f32[2, 3]", "f32[2, 3]"), "f32[2, 3]");
+  EXPECT_EQ(joined("f32[2, 3]", "f32[4, 3]"), "f32[?, 3]");
+  EXPECT_EQ(joined("f32[?]", "f32[4]"), "f32[?]");
+  EXPECT_EQ(joined("f32[2]", "f32[2, 3]"), "f32[...]");
+  EXPECT_EQ(joined("f32[...]", "f32[2]"), "f32[...]");
+  EXPECT_EQ(joined("f32", "f32[2]"), "f32[2]");
+  EXPECT_EQ(joined("f32", "f32"), "f32");
+  EXPECT_EQ(joined("f32", "f32[...]"), "f32[...]");
+  EXPECT_EQ(joined("f32[2]", "i32[2]"), "nothing");
+  EXPECT_EQ(joined("seq(f32)", "seq(f32[2])"), "seq(f32[2])");
+  EXPECT_EQ(joined("optional(seq(f32[1]))", "optional(seq(f32[2]))"), "optional(seq(f32[?]))");
+  EXPECT_EQ(joined("seq(f32)", "optional(f32)"), "nothing");
+  EXPECT_EQ(joined("map(i64, f32[])", "map(str, f32[])"), "nothing");
+  // Symbols say nothing of other elements.
+  EXPECT_EQ(joined("f32[n]", "f32[n]"), "f32[?]");
+}
+
+}  // namespace
+}  // namespace dlc::ir
