@@ -160,7 +160,8 @@ int bench_step(const std::string& model, const TrainingFlags& flags, const StepB
   const training::StepProgram step = compile_program(opened, flags, StepKind::kStep,
                                                      {.cpu = flags.cpu, .profile = !options.profile.empty()});
   const std::chrono::duration<double, std::milli> compiled = std::chrono::steady_clock::now() - start;
-  const std::vector<Tensor> inputs = inputs_of(step.layout, opened.states(), flags, learning_rate(flags));
+  const std::vector<Tensor> tensors = inputs_of(step.layout, opened.states(), flags, learning_rate(flags));
+  const std::vector<Value> inputs(tensors.begin(), tensors.end());
   if (!options.profile.empty()) {
     const std::vector<runtime::KernelTime> times =
         measure_kernels(step.program, inputs, flags.threads, options.seconds);

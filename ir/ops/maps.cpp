@@ -155,7 +155,9 @@ void infer_cast_map(InferContext& context) {
   if (form != "DENSE" && form != "SPARSE")
     context.fail("attribute 'map_form': expected DENSE or SPARSE, found '{}'", form);
   auto columns = context.node().attribute<int64_t>("max_map", 1);
-  if (is_sparse(context.node()) && columns < 0) context.fail("attribute 'max_map': found {}", columns);
+  constexpr int64_t kMostColumns = 1 << 24;
+  if (is_sparse(context.node()) && (columns < 0 || columns > kMostColumns))
+    context.fail("attribute 'max_map': expected 0 to {}, found {}", kMostColumns, columns);
   Dim count = is_sparse(context.node()) ? Dim(columns) : context.fresh_symbol("entries");
   context.set_output(0, Type(cast_target(context), {1, count}));
 }

@@ -56,10 +56,11 @@ void infer_rank(InferContext& context) {
 }
 
 void lower_rank(LowerContext& context) {
-  BufferId order = context.temp(DType::kInt64, {product(context.input_shape(0))}, "order");
+  BufferId distinct =
+      context.temp(DType::kInt64, {product(context.input_shape(0)) * Dim(7) + Dim(2)}, "distinct");
   context.call({.symbol = "dlc_string_rank",
                 .inputs = {dense_input(context, 0)},
-                .outputs = {context.output(), order},
+                .outputs = {context.output(), distinct},
                 .params = {}});
 }
 

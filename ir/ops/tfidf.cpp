@@ -1,4 +1,4 @@
-// TfIdfVectorizer: n-grams are looked up in sorted tables that are made here; strings count by their position
+// TfIdfVectorizer: n-grams are looked up in hash tables that are made here; strings count by their position
 // in the pool.
 #include <algorithm>
 #include <map>
@@ -7,6 +7,7 @@
 #include "ir/ops/infer_util.h"
 #include "ir/ops/lower_util.h"
 #include "ir/ops/value_util.h"
+#include "runtime/format/ngrams.h"
 
 namespace dlc::ir {
 namespace {
@@ -104,8 +105,21 @@ Ints pool_items(const Node& node, Strings& distinct) {
   return items;
 }
 
-// As dlc_ngrams() takes them: for each length n, from the least to the most: n, their number, and rows of n
-// items and a column, sorted.
+// A hash table of n-grams: their numbers.
+Ints hash_table(const std::map<Ints, int64_t>& grams) {
+  size_t size = 2;
+  while (size < 2 * grams.size()) size *= 2;
+  Ints table(size, -1);
+  int64_t number = 0;
+  for (const auto& [gram, column] : grams) {
+    size_t slot = hash_items(gram.data(), static_cast<int64_t>(gram.size()), 1) & (size - 1);
+    while (table[slot] >= 0) slot = (slot + 1) & (size - 1);
+    table[slot] = number++;
+  }
+  return table;
+}
+
+// As dlc_ngrams() takes them, for each length from the least to the most.
 Ints gram_tables(const Node& node, const Ints& items) {
   const auto& columns = node.attribute<Ints>("ngram_indexes");
   auto least = static_cast<size_t>(node.attribute<int64_t>("min_gram_length"));
@@ -122,10 +136,13 @@ Ints gram_tables(const Node& node, const Ints& items) {
     if (n < least) continue;
     tables.push_back(static_cast<int64_t>(n));
     tables.push_back(static_cast<int64_t>(grams.size()));
+    Ints table = hash_table(grams);
+    tables.push_back(static_cast<int64_t>(table.size()));
     for (const auto& [gram, column] : grams) {
       tables.insert(tables.end(), gram.begin(), gram.end());
       tables.push_back(column);
     }
+    tables.insert(tables.end(), table.begin(), table.end());
   }
   return tables;
 }

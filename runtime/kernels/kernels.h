@@ -72,8 +72,9 @@ int32_t dlc_string_equal(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_ten
 // inputs:  two tensors of strings of one shape; outputs: one behind the other
 int32_t dlc_string_concat(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
                           const int64_t* params);
-// inputs:  n strings; outputs: for each the number of different strings before it in the order of bytes,
-// int64, scratch [n]
+// Equal strings have one rank, which is that of their bytes among the different strings.
+// inputs:  n strings
+// outputs: ranks int64, scratch [7 * n + 2]
 int32_t dlc_string_rank(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
                         const int64_t* params);
 // inputs:  strings; packed strings, where each begins int64, hash table of their numbers int64 (a power of
@@ -102,9 +103,9 @@ int32_t dlc_number_to_string(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call
 int32_t dlc_regex_full_match(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
                              const int64_t* params);
 // How often sequences of items occur in rows.
-// inputs:  items int64 [rows, length]; for each length n of an n-gram: n, their number, and for each its n
-// items and its column, sorted by items; int64 outputs: counts float [rows, columns] params:  number of
-// lengths, how many items between two of an n-gram are left out at most, rows, columns, length
+// inputs:  items int64 [rows, length], tables of n-grams (runtime/format/ngrams.h) int64
+// outputs: counts float [rows, columns]
+// params:  number of lengths n, most items left out between two of an n-gram, rows, columns, length
 int32_t dlc_ngrams(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
                    const int64_t* params);
 // inputs:  a handle of keys [count], values [rows, count]; outputs: the sequence of one map a row

@@ -1,38 +1,38 @@
 // TfIdfVectorizer: how often n-grams occur.
 #include <cstring>
 
+#include "runtime/format/ngrams.h"
 #include "runtime/kernels/kernels.h"
 #include "runtime/kernels/value_call.h"
 
 namespace {
 
-// The n-grams of one length, in the order of their items, as rows of n items and the column that they count
-// in.
-struct Grams {
-  const int64_t* rows;
-  int64_t count;
-  int64_t length;  // n
+// The n-grams of one length.
+class Grams {
+ public:
+  explicit Grams(const int64_t* at)
+      : length(at[0]), rows_(at + 3), table_(rows_ + at[1] * (at[0] + 1)), size_(at[2]) {}
 
-  const int64_t* row(int64_t i) const { return rows + i * (length + 1); }
+  const int64_t length;  // n
 
   // The column of items[0], items[step], ..., or -1.
   int64_t column(const int64_t* items, int64_t step) const {
-    int64_t begin = 0;
-    int64_t end = count;
-    while (begin < end) {
-      const int64_t middle = (begin + end) / 2;
-      const int64_t* row = this->row(middle);
+    const auto mask = static_cast<uint64_t>(size_ - 1);
+    for (uint64_t slot = dlc::hash_items(items, length, step) & mask; table_[slot] >= 0;
+         slot = (slot + 1) & mask) {
+      const int64_t* row = rows_ + table_[slot] * (length + 1);
       int64_t i = 0;
       while (i < length && row[i] == items[i * step]) ++i;
       if (i == length) return row[length];
-      if (row[i] < items[i * step]) {
-        begin = middle + 1;
-      } else {
-        end = middle;
-      }
     }
     return -1;
   }
+  const int64_t* end() const { return table_ + size_; }
+
+ private:
+  const int64_t* rows_;
+  const int64_t* table_;
+  int64_t size_;
 };
 
 void count_grams(const Grams& grams, const int64_t* items, int64_t length, int64_t most_skipped,
@@ -65,8 +65,8 @@ extern "C" int32_t dlc_ngrams(dlc_frame*, dlc_call_tensor* inputs, dlc_call_tens
   for (int64_t row = 0; row < rows; ++row) {
     const int64_t* at = static_cast<const int64_t*>(inputs[1].data);
     for (int64_t i = 0; i < lengths; ++i) {
-      const Grams grams = {at + 2, at[1], at[0]};
-      at = grams.row(grams.count);
+      const Grams grams(at);
+      at = grams.end();
       count_grams(grams, items + row * length, length, most_skipped, counts + row * columns);
     }
   }

@@ -105,12 +105,20 @@ constexpr size_t kLongest = 64;
 
 // The shortest decimals that give the same number again.
 int shortest(double value, bool is_float, char* text) {
-  const int most = is_float ? 9 : 17;
-  for (int digits = 1; digits < most; ++digits) {
+  int least = 1;
+  int most = is_float ? 9 : 17;  // always enough
+  // What is enough stays so with more digits.
+  while (least < most) {
+    const int digits = (least + most) / 2;
     snprintf(text, kLongest, "%.*e", digits - 1, value);
     const double again = is_float ? static_cast<double>(strtof(text, nullptr)) : strtod(text, nullptr);
-    if (again == value) return digits;
+    if (again == value) {
+      most = digits;
+    } else {
+      least = digits + 1;
+    }
   }
+  snprintf(text, kLongest, "%.*e", most - 1, value);
   return most;
 }
 

@@ -52,22 +52,67 @@ extern "C" int32_t dlc_string_concat(dlc_frame* frame, dlc_call_tensor* inputs, 
   return DLC_OK;
 }
 
+namespace {
+
+// The different ones among some strings, by a hash table in the caller's memory.
+class DistinctStrings {
+ public:
+  // `memory` holds 3 numbers for each string, and a power of two of at least 2 for each.
+  DistinctStrings(const Handle* strings, int64_t count, int64_t* memory)
+      : strings_(strings),
+        first_(memory),
+        order_(memory + count),
+        place_(memory + 2 * count),
+        table_(memory + 3 * count) {
+    while (size_ < 2 * count) size_ *= 2;
+    for (int64_t i = 0; i < size_; ++i) table_[i] = -1;
+  }
+
+  // The number of string i, the same for equal ones.
+  int64_t number(int64_t i) {
+    const Text text = text_of(strings_[i]);
+    const auto mask = static_cast<uint64_t>(size_ - 1);
+    uint64_t slot = dlc::hash_text(text.data, text.size) & mask;
+    while (table_[slot] >= 0) {
+      if (same_text(strings_[first_[table_[slot]]], strings_[i])) return table_[slot];
+      slot = (slot + 1) & mask;
+    }
+    first_[count_] = i;
+    return table_[slot] = count_++;
+  }
+
+  // For each number how many strings come before it in order.
+  const int64_t* places() {
+    for (int64_t i = 0; i < count_; ++i) order_[i] = i;
+    const auto* strings = strings_;
+    const auto* first = first_;
+    std::sort(order_, order_ + count_, [strings, first](int64_t a, int64_t b) {
+      return compare_text(strings[first[a]], strings[first[b]]) < 0;
+    });
+    for (int64_t i = 0; i < count_; ++i) place_[order_[i]] = i;
+    return place_;
+  }
+
+ private:
+  const Handle* strings_;
+  int64_t* first_;
+  int64_t* order_;
+  int64_t* place_;
+  int64_t* table_;
+  int64_t size_ = 2;
+  int64_t count_ = 0;
+};
+
+}  // namespace
+
 extern "C" int32_t dlc_string_rank(dlc_frame*, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
                                    const int64_t*) {
-  const Handle* strings = handles_of(inputs[0]);
   int64_t* ranks = static_cast<int64_t*>(outputs[0].data);
-  int64_t* order = static_cast<int64_t*>(outputs[1].data);
   const int64_t count = count_elements(inputs[0]);
-  for (int64_t i = 0; i < count; ++i) order[i] = i;
-  std::sort(order, order + count, [strings](int64_t a, int64_t b) {
-    const int compared = compare_text(strings[a], strings[b]);
-    return compared != 0 ? compared < 0 : a < b;
-  });
-  int64_t rank = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    if (i > 0 && !same_text(strings[order[i - 1]], strings[order[i]])) ++rank;
-    ranks[order[i]] = rank;
-  }
+  DistinctStrings distinct(handles_of(inputs[0]), count, static_cast<int64_t*>(outputs[1].data));
+  for (int64_t i = 0; i < count; ++i) ranks[i] = distinct.number(i);
+  const int64_t* places = distinct.places();
+  for (int64_t i = 0; i < count; ++i) ranks[i] = places[ranks[i]];
   return DLC_OK;
 }
 

@@ -100,7 +100,8 @@ int compare_text(Handle a, Handle b) {
 
 StringObject* make_string(dlc_context* context, int64_t size) {
   const auto header = static_cast<int64_t>(sizeof(StringObject));
-  StringObject* string = static_cast<StringObject*>(value_memory(context, size + header + 1));
+  const int64_t bytes = size > INT64_MAX - header - 1 ? -1 : size + header + 1;
+  StringObject* string = static_cast<StringObject*>(value_memory(context, bytes));
   if (string == nullptr) return nullptr;
   string->size = size;
   string->bytes()[size] = '\0';

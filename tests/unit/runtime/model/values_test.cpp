@@ -133,7 +133,8 @@ TEST_F(Values, InputStringsAreUtf8) {
     Handle handles[2] = {};
     const int32_t status = take_strings(context_, "words", strings, 2, handles);
     EXPECT_EQ(status, row.is_valid ? DLC_OK : DLC_INVALID_INPUT) << row.bytes;
-    if (!row.is_valid) EXPECT_STREQ(dlc_context_error(context_), "input 'words': string 1 is not UTF-8");
+    if (row.is_valid) continue;
+    EXPECT_STREQ(dlc_context_error(context_), "input 'words': string 1 is not UTF-8");
   }
 }
 
