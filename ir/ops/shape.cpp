@@ -138,10 +138,10 @@ void bind_reshape(LowerContext& context) {
 }
 
 void lower_reshape(LowerContext& context) {
-  if (lower_shape_value(context)) return;
   if (!known_values(context.node().input(1))) bind_reshape(context);
   check_equal(context, product(context.input_shape(0)), product(context.output_shape()),
               "number of elements");
+  if (lower_shape_value(context)) return;
   context.alias_output(0, context.reshaped(context.input(0), context.output_shape(), "reshaped"));
 }
 
