@@ -93,10 +93,10 @@ dlc_tensor dlc_make_tensor(void* data, uint8_t dtype, int32_t rank, int64_t* sha
 dlc_tensor dlc_make_value(dlc_value* value);
 
 /* Inputs and outputs in the program's order. Elements of a tensor of strings (dtype 8) are dlc_strings of
- * UTF-8. Outputs that are no tensors get data that points to a dlc_value. An output whose data is null gets
- * memory of the session, valid until the next run; one with data must have the extents of the result, or,
- * where these depend on data, room for it. After the run, ndim and shape say what an output holds; a null
- * shape is replaced. */
+ * UTF-8. Outputs that are no tensors get data that points to a dlc_value, whatever it was before. An output
+ * whose data is null gets memory of the session, valid until the next run; one with data must have the
+ * extents of the result, or, where these depend on data, room for it. After the run, ndim and shape say what
+ * an output holds; a null shape is replaced. */
 int32_t dlc_run(dlc_session* session, const dlc_tensor* inputs, dlc_tensor* outputs);
 
 #ifdef __cplusplus

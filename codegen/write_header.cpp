@@ -227,7 +227,7 @@ typedef struct {0}_options {{
 
 /* These return 0, or a status whose text is {0}_status_text(); after a run, {0}_error() says more. */
 int32_t {0}_init(const {0}_options* options, {0}_model** model); /* options may be NULL */
-/* Outputs that are NULL are set to memory of the model, valid until the next run. */
+/* Outputs that are NULL are set to memory of the model, valid until the next run; so are dlc_values always. */
 int32_t {0}_run({0}_model* model, const {0}_dims* dims, const {0}_inputs* inputs, {0}_outputs* outputs);
 /* The same for arrays of DLTensor (dlpack.h), which may have strides; an output's data may be NULL. */
 int32_t {0}_run_tensors({0}_model* model, const void* inputs, void* outputs);

@@ -5,7 +5,7 @@
 namespace dlc::ir {
 namespace {
 
-std::string tensor_text(const TensorType& type) {
+std::string held_tensor_text(const TensorType& type) {
   if (type.ranks == Ranks::kNone) return std::string(name(type.dtype));
   if (type.ranks == Ranks::kAny) return fmt::format("{}[...]", name(type.dtype));
   std::string extents;
@@ -14,6 +14,20 @@ std::string tensor_text(const TensorType& type) {
     extents += extent == Dim(kAnyExtent) ? "?" : extent.to_string();
   }
   return fmt::format("{}[{}]", name(type.dtype), extents);
+}
+
+std::string type_text(const Type& type) {
+  switch (type.kind) {
+    case TypeKind::kTensor:
+      return held_tensor_text(type.tensor);
+    case TypeKind::kSequence:
+      return fmt::format("seq({})", type_text(*type.element));
+    case TypeKind::kOptional:
+      return fmt::format("optional({})", type_text(*type.element));
+    case TypeKind::kMap:
+      return fmt::format("map({}, {})", name(type.key), type_text(*type.element));
+  }
+  return {};
 }
 
 TensorType join_tensors(const TensorType& a, const TensorType& b) {
@@ -57,17 +71,9 @@ bool operator==(const Type& a, const Type& b) {
 }
 
 std::string to_string(const Type& type) {
-  switch (type.kind) {
-    case TypeKind::kTensor:
-      return tensor_text(type.tensor);
-    case TypeKind::kSequence:
-      return fmt::format("seq({})", to_string(*type.element));
-    case TypeKind::kOptional:
-      return fmt::format("optional({})", to_string(*type.element));
-    case TypeKind::kMap:
-      return fmt::format("map({}, {})", name(type.key), to_string(*type.element));
-  }
-  return {};
+  if (type.is_tensor() && type.tensor.ranks == Ranks::kOne)
+    return fmt::format("{}{}", name(type.tensor.dtype), to_string(type.tensor.shape));
+  return type_text(type);
 }
 
 Type held_type(Type type) {

@@ -54,7 +54,8 @@ void dlc_context_release(dlc_context* context);
 /* `inputs` and `outputs` in the model's order. An output with null data gets memory of the context, valid
  * until the next run or release. An output with data must have the extents of the result; where these depend
  * on data, its extents say how many elements fit. After the run, ndim and shape say what an output holds; a
- * null shape is replaced by one that the context owns. */
+ * null shape is replaced by one that the context owns. An output that is no tensor takes no memory: its data
+ * is replaced by a dlc_value, whatever it was. */
 int32_t dlc_context_run(dlc_context* context, const dlc_tensor* inputs, dlc_tensor* outputs);
 /* The same for dense tensors at plain pointers; `symbols` in the model's order. Null outputs are replaced. */
 int32_t dlc_context_run_flat(dlc_context* context, const int64_t* symbols, const void* const* inputs,

@@ -41,9 +41,16 @@ std::unique_ptr<ir::Graph> read(const fs::path& folder) {
   return frontend::read_model((folder / "model.onnx").string());
 }
 
-std::vector<Tensor> compute(const fs::path& folder) {
-  const runtime::Program program = codegen::compile(*read(folder), {});
-  return runtime::Context(program).run(tools::read_tensors(folder / "test_data_set_0", "input"));
+// The values of a case that are inputs or outputs of its program.
+std::vector<Value> values(const fs::path& folder, const std::string& role,
+                          const std::vector<runtime::ValueInfo>& infos) {
+  return tools::read_values(folder / "test_data_set_0", role, tools::kinds_of(infos));
+}
+
+runtime::Program compile(const fs::path& folder) { return codegen::compile(*read(folder), {}); }
+
+std::vector<Value> compute(const runtime::Program& program, const fs::path& folder) {
+  return runtime::Context(program).run_values(values(folder, "input", program.inputs()));
 }
 
 // Calls `work`, which must throw an Error that is no bug of ours and says all that the case expects.
@@ -76,12 +83,13 @@ TEST_P(BadModel, IsRefused) {
 }
 
 TEST_P(BadData, IsRefused) {
-  expect_error(folder("bad_data"), [&] { compute(folder("bad_data")); });
+  expect_error(folder("bad_data"), [&] { compute(compile(folder("bad_data")), folder("bad_data")); });
 }
 
 TEST_P(GoodModel, Computes) {
-  const std::vector<Tensor> expected = tools::read_tensors(folder("good") / "test_data_set_0", "output");
-  const std::vector<Tensor> found = compute(folder("good"));
+  const runtime::Program program = compile(folder("good"));
+  const std::vector<Value> expected = values(folder("good"), "output", program.outputs());
+  const std::vector<Value> found = compute(program, folder("good"));
   ASSERT_EQ(found.size(), expected.size());
   for (size_t i = 0; i < found.size(); ++i) {
     EXPECT_EQ(tools::first_difference(found[i], expected[i], {}), std::nullopt) << "output " << i;
