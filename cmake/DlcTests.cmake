@@ -18,7 +18,7 @@ add_custom_command(OUTPUT "${cases_dir}/stamp.txt" VERBATIM COMMENT "Writing the
 add_custom_target(dlc_onnx_cases DEPENDS "${cases_dir}/stamp.txt")
 
 set_source_files_properties("${PROJECT_SOURCE_DIR}/tests/support/paths.cpp" PROPERTIES COMPILE_DEFINITIONS
-  "DLC_TEST_SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\";DLC_TEST_BINARY_DIR=\"${PROJECT_BINARY_DIR}\";DLC_TEST_SHARED_DIR=\"${DLC_SHARED}\";DLC_TEST_CASES_DIR=\"${cases_dir}\"")
+  "DLC_TEST_SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\";DLC_TEST_BINARY_DIR=\"${PROJECT_BINARY_DIR}\";DLC_TEST_SHARED_DIR=\"${DLC_SHARED}\";DLC_TEST_CASES_DIR=\"${cases_dir}\";DLC_TEST_REFERENCES_DIR=\"${DLC_DEPS}/references\"")
 
 dlc_add_layer(dlc_test_pch LINK fmt::fmt GTest::gtest)
 target_precompile_headers(dlc_test_pch PRIVATE <algorithm> <functional> <map> <memory> <optional> <span> <string>

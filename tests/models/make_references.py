@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""Fills the networks of shared/architectures with weights and records reference outputs for them.
+"""Records reference outputs of the networks in networks.txt, the tests' list.
 
-usage: make_references.py OUT_DIR [--shared DIR] [--only NAME[,NAME...]]
+usage: make_references.py OUT_DIR [--shared DIR] [--all] [--only NAME[,NAME...]]
 
-    OUT_DIR/<name>/model.onnx            the network as shared holds it
-    OUT_DIR/<name>_dynamic/model.onnx    the same with a symbolic batch or sequence, where it allows one
+    OUT_DIR/<name>/model.onnx
     OUT_DIR/<name>/test_data_set_<k>/{input,output}_<i>.pb
     OUT_DIR/<name>/shapes.tsv            data set, shapes of its inputs, difference to its twin
 
 Outputs come from ONNX Runtime with its graph optimisations off. Every network has data sets of several
 shapes, each shape twice with different inputs; the twins' outputs must differ by 1 % of their size, else
-nothing is recorded: a comparison with outputs that ignore the input could not fail. A stamp per network makes
-repeated runs instant. Needs numpy, onnx and onnxruntime.
+nothing is recorded: a comparison with outputs that ignore the input could not fail. Inputs of a real model are
+made of its own, those of an architecture are random. A stamp per network makes repeated runs instant. Needs
+numpy, onnx and onnxruntime.
 """
 
 import argparse
@@ -20,8 +20,10 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -29,23 +31,28 @@ import onnxruntime as ort
 from onnx import helper, numpy_helper
 
 ROOT = Path(__file__).resolve().parents[2]
+NETWORKS = Path(__file__).with_name("networks.txt")
 LEAST_DIFFERENCE = 1e-2
 
-# The symbols' values per network; a network not named here has static dims.
-TRANSFORMER = [{"batch": b, "sequence": s} for b, s in ((1, 1), (1, 7), (2, 7), (1, 128), (1, 384))]
-SYMBOLS = {
-    "bert_base": TRANSFORMER,
-    "minilm_l6": TRANSFORMER,
-    "gpt2_small": [{"sequence": s, "past": p} for p in (0, 1, 128) for s in (1, 7)],
-    "lstm_tagger_dynamic": [{"sequence": s} for s in (1, 7, 128, 384)],
-    "mlp_b64_dynamic": [{"batch": b} for b in (1, 3, 64, 65)],
-}
-BATCHES = [{"batch": b} for b in (1, 2, 3)]
-# Networks whose first dim can be made symbolic, and the symbol; of lstm_tagger it is the second one.
-DYNAMIC = {
-    name: "batch"
-    for name in "densenet121 mlp_b64 mobilenet_v2 r3d_18 resnet18 resnet50 shufflenet_v2 unet".split()
-} | {"lstm_tagger": "sequence"}
+
+class Network(NamedTuple):
+    name: str
+    source: str  # folder of shared/
+    when: str  # ci or long
+    symbol: str
+    shapes: list[dict[str, list[int]]]  # by the names of symbols or inputs
+
+
+def read_networks() -> list[Network]:
+    networks = []
+    for line in NETWORKS.read_text().splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, source, when, symbol, shapes = line.split()
+        pairs = [[p.split("=") for p in s.split(",")] for s in shapes.split(";")] if shapes != "-" else [[]]
+        parsed = [{k: [int(n) for n in v.split("x")] for k, v in shape} for shape in pairs]
+        networks.append(Network(name, source, when, symbol, parsed))
+    return networks
 
 
 def live_inputs(graph):
@@ -106,21 +113,59 @@ def mask(rng, shape) -> np.ndarray:
     return value
 
 
-def make_inputs(model: onnx.ModelProto, symbols: dict, rng) -> dict:
+def random_inputs(model: onnx.ModelProto, shapes: dict, rng) -> dict:
     feed = {}
     for info in live_inputs(model.graph):
-        tensor = info.type.tensor_type
-        shape = [symbols[d.dim_param] if d.dim_param else d.dim_value for d in tensor.shape.dim]
-        dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+        shape = shapes[info.name]
+        dtype = helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type)
         if "mask" in info.name:
             feed[info.name] = mask(rng, shape)
         elif dtype.kind == "i":
             feed[info.name] = rng.integers(0, vocabulary(model, info.name), shape).astype(dtype)
-        elif 4 <= len(shape) <= 5 and "past" not in symbols:
+        elif 4 <= len(shape) <= 5:
             feed[info.name] = smooth(rng, shape)
         else:
             feed[info.name] = rng.standard_normal(shape).astype(dtype)
     return feed
+
+
+def resampled_inputs(model: onnx.ModelProto, shapes: dict, recorded: Path, twin: int, rng) -> dict:
+    """The model's recorded inputs, resampled to the shapes; pictures, which are noise there, are waves. Rows of a
+    batch come from the recordings in turn, each shifted by another distance, so that no two are alike."""
+    feed = {}
+    sets = sorted(recorded.glob("test_data_set_*"))
+    for i, info in enumerate(live_inputs(model.graph)):
+        values = [numpy_helper.to_array(onnx.load_tensor(s / f"input_{i}.pb")) for s in sets]
+        shape = shapes[info.name]
+        if len(shape) == 4 and values[0].dtype.kind == "f":
+            feed[info.name] = (4 * smooth(rng, shape)).astype(values[0].dtype)
+            continue
+        if not shape:
+            feed[info.name] = values[0]
+            continue
+        axis = next((k for k in range(len(shape)) if values[0].shape[k] == 1), 0)  # the batch
+        rows = []
+        for row in range(shape[axis]):
+            value = np.roll(values[(row + twin) % len(values)], 5 * row + 11 * twin, axis=-1)
+            for k, extent in enumerate(shape):
+                places = np.linspace(0, value.shape[k] - 1, 1 if k == axis else extent)
+                value = np.take(value, places.round().astype(int), axis=k)
+            rows.append(value)
+        feed[info.name] = np.concatenate(rows, axis)
+    return feed
+
+
+def resolve(model: onnx.ModelProto, numbers: dict[str, list[int]]) -> dict[str, list[int]]:
+    """Shapes by the names of the inputs."""
+    shapes = {}
+    for info in live_inputs(model.graph):
+        dims = info.type.tensor_type.shape.dim
+        given = numbers.get(info.name, [])  # or of a symbol that has the name of an input
+        if dims and len(given) == len(dims):
+            shapes[info.name] = given
+        else:
+            shapes[info.name] = [numbers[d.dim_param][0] if d.dim_param else d.dim_value for d in dims]
+    return shapes
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> float:
@@ -135,34 +180,41 @@ def write_set(folder: Path, model, feed: dict, outputs: list) -> None:
         (folder / f"output_{i}.pb").write_bytes(numpy_helper.from_array(value, info.name).SerializeToString())
 
 
-def record(folder: Path) -> None:
+def check_runs(name: str, runs: list, batch: int | None) -> float:
+    """The least difference between outputs of the twins."""
+    least = min(difference(a, b) for a, b in zip(runs[0][1], runs[1][1], strict=True))
+    if not least >= LEAST_DIFFERENCE:
+        sys.exit(f"{name}: outputs of different inputs differ by {least:.2g} of their size only")
+    for _, outputs in runs:
+        if not all(np.isfinite(o).all() for o in outputs):
+            sys.exit(f"{name}: an output is not finite")
+        if batch is not None and any(o.shape[0] != batch for o in outputs):
+            sys.exit(f"{name}: outputs of shape {[o.shape for o in outputs]} do not follow the batch")
+    return least
+
+
+def record(network: Network, folder: Path, source: Path) -> None:
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = min(2, os.cpu_count() or 1)
     options.log_severity_level = 3
     session = ort.InferenceSession(folder / "model.onnx", options, providers=["CPUExecutionProvider"])
     model = onnx.load(folder / "model.onnx")
-    name = folder.name
-    shapes = SYMBOLS.get(name, BATCHES if name.endswith("_dynamic") else [{}])
     rows, k = [], 0
-    for symbols in shapes:
+    for numbers in network.shapes:
+        shapes = resolve(model, numbers)
         runs = []
         for twin in range(2):
-            rng = np.random.default_rng([zlib.crc32(name.encode()), twin, *symbols.values()])
-            feed = make_inputs(model, symbols, rng)
+            seed = [zlib.crc32(network.name.encode()), twin, *(n for v in numbers.values() for n in v)]
+            rng = np.random.default_rng(seed)
+            if source.parent.name == "models":
+                feed = resampled_inputs(model, shapes, source, twin, rng)
+            else:
+                feed = random_inputs(model, shapes, rng)
             runs.append((feed, session.run(None, feed)))
-        least = min(difference(a, b) for a, b in zip(runs[0][1], runs[1][1], strict=True))
-        if not least >= LEAST_DIFFERENCE:
-            sys.exit(
-                f"{name} {symbols}: outputs of different inputs differ by {least:.2g} of their size only"
-            )
+        batch = numbers["batch"][0] if network.symbol == "batch" else None
+        least = check_runs(f"{network.name} {numbers}", runs, batch)
         for feed, outputs in runs:
-            if not all(np.isfinite(o).all() for o in outputs):
-                sys.exit(f"{name} {symbols}: an output is not finite")
-            if any(o.shape[0] != symbols["batch"] for o in outputs if "batch" in symbols):
-                sys.exit(
-                    f"{name} {symbols}: outputs of shape {[o.shape for o in outputs]} do not follow the batch"
-                )
             write_set(folder / f"test_data_set_{k}", model, feed, outputs)
             dims = " ".join(f"{n}={list(v.shape)}".replace(" ", "") for n, v in feed.items())
             rows.append(f"{k}\t{dims}\t{least:.3f}\n")
@@ -170,32 +222,45 @@ def record(folder: Path) -> None:
     (folder / "shapes.tsv").write_text("set\tinputs\tdifference\n" + "".join(rows))
 
 
-def stamp(architectures: Path, name: str) -> str:
-    digest = hashlib.sha256()
-    for path in (Path(__file__), architectures / "materialize.py", architectures / f"{name}.stripped.onnx"):
+def source_files(network: Network, shared: Path) -> list[Path]:
+    source = shared / network.source
+    if source.is_dir():
+        return [source / "model.onnx"]
+    return [source.parent / "materialize.py", source.with_name(f"{source.name}.stripped.onnx")]
+
+
+def stamp(network: Network, shared: Path) -> str:
+    digest = hashlib.sha256(repr(network).encode())
+    for path in (Path(__file__), *source_files(network, shared)):
         digest.update(path.read_bytes())
     return f"onnx {onnx.__version__}, onnxruntime {ort.__version__}, {digest.hexdigest()}"
 
 
-def prepare(out: Path, architectures: Path, name: str) -> None:
-    folders = [out / name] + ([out / f"{name}_dynamic"] if name in DYNAMIC else [])
-    text = stamp(architectures, name)
-    if all((f / "stamp.txt").exists() and (f / "stamp.txt").read_text() == text for f in folders):
+def write_model(network: Network, folder: Path, source: Path) -> None:
+    if source.is_dir():
+        folder.mkdir()
+        shutil.copy(source / "model.onnx", folder)
         return
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run(
-        [sys.executable, architectures / "materialize.py", out, name], check=True, stdout=subprocess.DEVNULL
-    )
-    if name in DYNAMIC:
-        model = onnx.load(folders[0] / "model.onnx")
-        loosen(model, DYNAMIC[name])
-        folders[1].mkdir()
-        onnx.save(model, folders[1] / "model.onnx")
-    for folder in folders:
-        record(folder)
-        (folder / "stamp.txt").write_text(text)
-        print(folder.name, len(list(folder.glob("test_data_set_*"))), "data sets", flush=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as work:
+        command = [sys.executable, source.parent / "materialize.py", work, source.name]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        if network.symbol != "-":
+            model = onnx.load(Path(work) / source.name / "model.onnx")
+            loosen(model, network.symbol)
+            onnx.save(model, Path(work) / source.name / "model.onnx")
+        (Path(work) / source.name).rename(folder)
+
+
+def prepare(out: Path, shared: Path, network: Network) -> None:
+    folder = out / network.name
+    text = stamp(network, shared)
+    if (folder / "stamp.txt").exists() and (folder / "stamp.txt").read_text() == text:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    write_model(network, folder, shared / network.source)
+    record(network, folder, shared / network.source)
+    (folder / "stamp.txt").write_text(text)
+    print(folder.name, len(list(folder.glob("test_data_set_*"))), "data sets", flush=True)
 
 
 def main() -> None:
@@ -206,19 +271,18 @@ def main() -> None:
     parser.add_argument(
         "--shared", type=Path, default=Path(os.environ.get("DLC_SHARED", ROOT.parent / "shared"))
     )
-    parser.add_argument("--only", default="", help="names of architectures, separated by commas")
+    parser.add_argument("--all", action="store_true", help="those too that are marked as long")
+    parser.add_argument("--only", default="", help="names, separated by commas")
     options = parser.parse_args()
-    architectures = options.shared / "architectures"
-    names = [p.name.removesuffix(".stripped.onnx") for p in sorted(architectures.glob("*.stripped.onnx"))]
-    if not names:
-        sys.exit(f"no *.stripped.onnx in {architectures}: give --shared or set DLC_SHARED")
-    wanted = options.only.split(",") if options.only else names
-    unknown = set(wanted) - set(names)
+    networks = {n.name: n for n in read_networks()}
+    wanted = options.only.split(",") if options.only else networks
+    unknown = set(wanted) - set(networks)
     if unknown:
-        sys.exit(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+        sys.exit(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(networks)}")
     options.out.mkdir(parents=True, exist_ok=True)
     for name in wanted:
-        prepare(options.out, architectures, name)
+        if options.all or options.only or networks[name].when == "ci":
+            prepare(options.out, options.shared, networks[name])
 
 
 if __name__ == "__main__":

@@ -17,4 +17,6 @@ std::filesystem::path shared_dir() {
 
 std::filesystem::path onnx_cases_dir() { return DLC_TEST_CASES_DIR; }
 
+std::filesystem::path references_dir() { return DLC_TEST_REFERENCES_DIR; }
+
 }  // namespace dlc::test

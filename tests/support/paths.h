@@ -19,4 +19,7 @@ std::filesystem::path shared_dir();
 // conformance tests.
 std::filesystem::path onnx_cases_dir();
 
+// Networks with reference outputs, as tests/models/references.sh makes them. The folder may be absent.
+std::filesystem::path references_dir();
+
 }  // namespace dlc::test

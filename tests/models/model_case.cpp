@@ -1,0 +1,116 @@
+#include "tests/models/model_case.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "runtime/error.h"
+#include "tests/support/paths.h"
+
+namespace dlc::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr double kBound = 1e-4;
+
+fs::path own_file(const char* name) { return source_dir() / "tests/models" / name; }
+
+}  // namespace
+
+bool all_models() {
+  const char* variable = std::getenv("DLC_MODELS");
+  return variable != nullptr && std::string_view(variable) == "all";
+}
+
+std::vector<ModelCase> real_models() {
+  std::vector<ModelCase> cases;
+  const fs::path folder = shared_dir() / "models";
+  if (!fs::is_directory(folder)) return cases;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.is_directory()) cases.push_back({entry.path().filename().string(), entry.path()});
+  }
+  std::sort(cases.begin(), cases.end(),
+            [](const ModelCase& a, const ModelCase& b) { return a.name < b.name; });
+  return cases;
+}
+
+std::vector<ModelCase> recorded_networks() {
+  std::ifstream stream(own_file("networks.txt"));
+  std::vector<ModelCase> cases;
+  for (std::string line; std::getline(stream, line);) {
+    std::istringstream words(line);
+    std::string name, source, when;
+    if (line.starts_with('#') || !(words >> name >> source >> when)) continue;
+    if (all_models() || when != "long") cases.push_back({name, references_dir() / name});
+  }
+  return cases;
+}
+
+std::vector<fs::path> data_sets(const fs::path& folder) {
+  std::vector<fs::path> sets;
+  for (int k = 0;; ++k) {
+    const fs::path set = folder / ("test_data_set_" + std::to_string(k));
+    if (!fs::is_directory(set)) return sets;
+    sets.push_back(set);
+  }
+}
+
+Expectations::Expectations(const fs::path& path) {
+  std::ifstream stream(path);
+  if (!stream) fail(ErrorKind::kIo, "{}: cannot be read", path.string());
+  int number = 0;
+  for (std::string text; std::getline(stream, text);) {
+    ++number;
+    if (text.empty() || text.starts_with('#')) continue;
+    try {
+      parse(text);
+    } catch (Error& error) {
+      throw error.add_context(fmt::format("{}:{}", path.filename().string(), number));
+    }
+  }
+}
+
+void Expectations::parse(const std::string& text) {
+  std::istringstream words(text);
+  std::string kind, name, reason;
+  double number = 0;
+  words >> kind >> name;
+  if (kind != "bound" && kind != "inner" && kind != "fails") {
+    fail(ErrorKind::kData, "expected bound, inner or fails, found '{}'", kind);
+  }
+  if (kind != "fails" && !(words >> number)) fail(ErrorKind::kData, "expected a number after '{}'", name);
+  std::getline(words >> std::ws, reason);
+  if (reason.empty()) fail(ErrorKind::kData, "no reason is given");
+  if (kind == "fails") {
+    failures_[name] = reason;
+  } else {
+    (kind == "bound" ? bounds_ : inner_bounds_)[name] = number;
+  }
+}
+
+double Expectations::find(const std::map<std::string, double>& bounds, const std::string& name) {
+  const auto it = bounds.find(name);
+  return it != bounds.end() ? it->second : kBound;
+}
+
+std::string Expectations::fails(const std::string& name) const {
+  const auto it = failures_.find(name);
+  return it != failures_.end() ? it->second : "";
+}
+
+std::vector<std::string> Expectations::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, bound] : bounds_) names.push_back(name);
+  for (const auto& [name, bound] : inner_bounds_) names.push_back(name);
+  for (const auto& [name, reason] : failures_) names.push_back(name);
+  return names;
+}
+
+const Expectations& expectations() {
+  static const Expectations result(own_file("expectations.txt"));
+  return result;
+}
+
+}  // namespace dlc::test
