@@ -53,6 +53,22 @@ void check_loop(InferContext& context, const Graph& body, const Carried& states)
   }
 }
 
+// All rows of scan output `i` have the shape of the first one.
+Shape row_shape(const Node& node, const Graph& body, size_t i) {
+  const Carried states = loop_states(node);
+  std::map<std::string, Dim> first{{node.symbols()[0], Dim(0)}};
+  for (size_t k = 0; k < states.count; ++k) {
+    const Shape& state = body.inputs()[states.first_input + k]->shape();
+    const Shape& initial = node.input(states.initial + k)->shape();
+    for (size_t axis = 0; axis < state.size(); ++axis) {
+      if (!(state[axis] == initial[axis])) first[state[axis].symbol_name()] = initial[axis];
+    }
+  }
+  Shape shape = body.outputs()[i + 1]->shape();
+  for (Dim& extent : shape) extent = extent.substitute(first);
+  return shape;
+}
+
 void infer_loop(InferContext& context) {
   const Node& node = context.node();
   Graph& body = subgraph(node, "body");
@@ -79,10 +95,10 @@ void infer_loop(InferContext& context) {
     if (runs_to_limit(node, body)) iterations = most;
   }
   for (size_t i = states.count; i < node.outputs().size(); ++i) {
-    const TensorType& element = body.outputs()[i + 1]->tensor_type();
     Shape shape{iterations};
-    shape.insert(shape.end(), element.shape.begin(), element.shape.end());
-    context.set_output(i, Type(element.dtype, std::move(shape)));
+    const Shape row = row_shape(node, body, i);
+    shape.insert(shape.end(), row.begin(), row.end());
+    context.set_output(i, Type(body.outputs()[i + 1]->dtype(), std::move(shape)));
   }
 }
 
@@ -110,13 +126,7 @@ struct LoopLowering {
 
   void make_scans() {
     for (size_t i = state_count(); i < context.node().outputs().size(); ++i) {
-      const Shape& element = body.outputs()[i + 1]->shape();
-      for (const Dim& extent : element) {
-        if (extent.uses_symbol(iteration.symbol_name())) {
-          fail(ErrorKind::kModel, "scan output {}: its shape {} changes with the iteration", i,
-               to_string(element));
-        }
-      }
+      const Shape element = row_shape(context.node(), body, i);
       if (is_counted) {
         scans.push_back(context.output(i));
         continue;
@@ -132,6 +142,14 @@ struct LoopLowering {
         count, [](const Index&) { return integer(0); }, "count");
   }
 
+  void check_row(LowerContext& inner, size_t scan, const Shape& found) const {
+    const Shape& all = inner.program().buffer(scans[scan]).shape;
+    for (size_t axis = 0; axis < found.size(); ++axis) {
+      check_equal(inner, found[axis], all[axis + 1],
+                  fmt::format("axis {} of scan output {}, which all iterations share", axis, scan));
+    }
+  }
+
   Region lower_body(CarriedStates& states) {
     Region region;
     LowerContext inner = context.inside(region);
@@ -145,8 +163,9 @@ struct LoopLowering {
     std::vector<BufferId> results = context.lower_subgraph(body, region, inputs);
     auto first_scan = results.begin() + 1 + static_cast<ptrdiff_t>(state_count());
     for (size_t i = 0; i < scans.size(); ++i) {
-      copy(inner, select_axis(inner, scans[i], 0, iteration, "row"), first_scan[static_cast<ptrdiff_t>(i)],
-           "row");
+      const BufferId row = first_scan[static_cast<ptrdiff_t>(i)];
+      check_row(inner, i, inner.program().buffer(row).shape);
+      copy(inner, select_axis(inner, scans[i], 0, iteration, "row"), row, "row");
     }
     if (count != BufferId::kNone)
       inner.map(

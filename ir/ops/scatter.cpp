@@ -99,7 +99,13 @@ void lower_scatter_elements(LowerContext& context) {
 
 // ---- ScatterND
 
-int64_t tuple_width(const Value& indices) { return indices.shape().back().value(); }
+// Where the extent of the tuples is a symbol, the ranks of the other values of a ScatterND tell it.
+int64_t tuple_width(const Node& node) {
+  const Shape& indices = node.input(1)->shape();
+  if (auto width = indices.back().constant()) return *width;
+  return static_cast<int64_t>(indices.size() - 1 + node.input(0)->shape().size()) -
+         static_cast<int64_t>(node.input(2)->shape().size());
+}
 
 // Replaced elements of a shape value.
 void propagate_scatter(InferContext& context) {
@@ -124,19 +130,18 @@ void infer_scatter_nd(InferContext& context) {
     context.fail("expected integer indices, found {}", name(context.dtype(1)));
   const Shape& data = context.shape(0);
   const Shape& indices = context.shape(1);
-  auto width = indices.back().constant();
-  if (!width || *width < 0 || *width > context.rank(0)) {
-    context.fail("last extent of indices: expected at most {}, found {}", data.size(),
-                 indices.back().to_string());
+  const int64_t width = tuple_width(context.node());
+  if (width < 0 || width > context.rank(0)) {
+    context.fail("last extent of indices: expected at most {}, found {}", data.size(), width);
   }
   Shape expected(indices.begin(), indices.end() - 1);
-  expected.insert(expected.end(), data.begin() + *width, data.end());
+  expected.insert(expected.end(), data.begin() + width, data.end());
   require_rank(context, 2, static_cast<int64_t>(expected.size()));
   for (size_t i = 0; i < expected.size(); ++i) {
     require_equal_extents(context, expected[i], context.shape(2)[i], fmt::format("axis {} of updates", i));
   }
   const Value* value = context.node().input(1);
-  if (*width == 1) require_indices(context, 1, data[0]);
+  if (width == 1) require_indices(context, 1, data[0]);
   infer_same_as_input(context);
   if (value->is_constant()) propagate_scatter(context);
 }
@@ -163,7 +168,7 @@ IndexRange tuple_range(const Value& indices, int64_t j) {
   if (!indices.is_constant()) return index_range(indices);
   const Tensor& tensor = indices.constant();
   IndexRange range{0, -1};
-  for (int64_t i = j; i < tensor.size(); i += tuple_width(indices)) {
+  for (int64_t i = j; i < tensor.size(); i += tensor.shape().back()) {
     int64_t index = tensor.get_int(i);
     range.low = i == j ? index : std::min(*range.low, index);
     range.high = i == j ? index : std::max(*range.high, index);
@@ -174,7 +179,7 @@ IndexRange tuple_range(const Value& indices, int64_t j) {
 // Index tuples that are affine in their position and in range need no table.
 std::optional<AffineIndices> affine_tuples(const Value& indices, const Shape& data) {
   if (!indices.is_constant()) return std::nullopt;
-  for (int64_t j = 0; j < tuple_width(indices); ++j) {
+  for (int64_t j = 0; j < indices.shape().back().value(); ++j) {
     IndexRange range = tuple_range(indices, j);
     if (*range.low < 0 || !known_in_range(range, data[static_cast<size_t>(j)])) return std::nullopt;
   }
@@ -198,7 +203,8 @@ void lower_scatter_nd(LowerContext& context) {
   const Shape& data = context.input_shape(0);
   const Value& indices = *context.node().input(1);
   size_t outer = indices.shape().size() - 1;
-  auto width = static_cast<size_t>(tuple_width(indices));
+  auto width = static_cast<size_t>(tuple_width(context.node()));
+  check_equal(context, indices.shape().back(), Dim(static_cast<int64_t>(width)), "index tuples");
   Shape updates(indices.shape().begin(), indices.shape().end() - 1);
   updates.insert(updates.end(), data.begin() + static_cast<ptrdiff_t>(width), data.end());
   for (size_t i = 0; i < updates.size(); ++i) {
@@ -281,7 +287,7 @@ void upgrade_scatter(Graph& graph, Node& node, int) {
 std::vector<Expr> tuple_positions(LowerContext& context, const Index& tuple, size_t first) {
   const Value& indices = *context.node().input(1);
   std::vector<Expr> result;
-  for (int64_t j = 0; j < tuple_width(indices); ++j) {
+  for (int64_t j = 0; j < tuple_width(context.node()); ++j) {
     Index element = tuple;
     element.push_back(integer(j));
     const Dim& extent = context.input_shape(0)[first + static_cast<size_t>(j)];
@@ -295,13 +301,13 @@ void check_index_tuples(LowerContext& context, size_t first) {
   const Value& indices = *context.node().input(1);
   const Shape& data = context.input_shape(0);
   bool known = true;
-  for (int64_t j = 0; j < tuple_width(indices); ++j) {
+  for (int64_t j = 0; j < tuple_width(context.node()); ++j) {
     known = known && known_in_range(tuple_range(indices, j), data[first + static_cast<size_t>(j)]);
   }
   if (known) return;
   auto valid = [&](const Index& tuple) {
     Expr all = boolean(true);
-    for (int64_t j = 0; j < tuple_width(indices); ++j) {
+    for (int64_t j = 0; j < tuple_width(context.node()); ++j) {
       Index element = tuple;
       element.push_back(integer(j));
       Expr value = cast(context.at_input(1, std::move(element)), DType::kInt64);
