@@ -61,7 +61,8 @@ double least_difference(const std::vector<Tensor>& a, const std::vector<Tensor>&
 }
 
 std::string distance_fault(const runtime::Program& program, const std::vector<Tensor>& found,
-                           const std::vector<Tensor>& expected, double bound) {
+                           const std::vector<Tensor>& expected,
+                           const std::function<double(const std::string& output)>& bound) {
   if (found.size() != expected.size()) {
     return fmt::format("{} outputs, expected {}", found.size(), expected.size());
   }
@@ -72,9 +73,9 @@ std::string distance_fault(const runtime::Program& program, const std::vector<Te
                          found[i].shape(), onnx_name(expected[i].dtype()), expected[i].shape());
     }
     const tools::Difference difference = tools::measure_difference(found[i], expected[i]);
-    if (difference.relative <= bound) continue;
+    if (difference.relative <= bound(name)) continue;
     return fmt::format("output '{}': differs by {:.3g} of its largest value, more than {:.3g}", name,
-                       difference.relative, bound);
+                       difference.relative, bound(name));
   }
   return "";
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -34,9 +35,10 @@ std::vector<Tensor> other_inputs(const std::vector<Tensor>& inputs);
 // The least max|a - b| / max|b| of corresponding outputs.
 double least_difference(const std::vector<Tensor>& a, const std::vector<Tensor>& b);
 
-// Faults, "" where there is none: of an output that is further away than `bound`, or not the same bytes.
+// Faults, "" where there is none: of an output that is further away than its bound, or not the same bytes.
 std::string distance_fault(const runtime::Program& program, const std::vector<Tensor>& found,
-                           const std::vector<Tensor>& expected, double bound);
+                           const std::vector<Tensor>& expected,
+                           const std::function<double(const std::string& output)>& bound);
 std::string identity_fault(const runtime::Program& program, const std::vector<Tensor>& found,
                            const std::vector<Tensor>& expected);
 

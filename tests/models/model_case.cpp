@@ -1,5 +1,7 @@
 #include "tests/models/model_case.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
@@ -74,25 +76,35 @@ Expectations::Expectations(const fs::path& path) {
 
 void Expectations::parse(const std::string& text) {
   std::istringstream words(text);
-  std::string kind, name, reason;
+  std::string kind, name, output, reason;
   double number = 0;
   words >> kind >> name;
   if (kind != "bound" && kind != "inner" && kind != "fails") {
     fail(ErrorKind::kData, "expected bound, inner or fails, found '{}'", kind);
   }
+  if (kind == "bound") words >> output;
   if (kind != "fails" && !(words >> number)) fail(ErrorKind::kData, "expected a number after '{}'", name);
   std::getline(words >> std::ws, reason);
   if (reason.empty()) fail(ErrorKind::kData, "no reason is given");
   if (kind == "fails") {
     failures_[name] = reason;
+  } else if (kind == "inner") {
+    inner_bounds_[name] = number;
   } else {
-    (kind == "bound" ? bounds_ : inner_bounds_)[name] = number;
+    bounds_.push_back({name, output, number});
   }
 }
 
-double Expectations::find(const std::map<std::string, double>& bounds, const std::string& name) {
-  const auto it = bounds.find(name);
-  return it != bounds.end() ? it->second : kBound;
+double Expectations::bound(const std::string& name, const std::string& output) const {
+  for (const Bound& bound : bounds_) {
+    if (bound.name == name && fnmatch(bound.output.c_str(), output.c_str(), 0) == 0) return bound.number;
+  }
+  return kBound;
+}
+
+double Expectations::inner_bound(const std::string& name) const {
+  const auto it = inner_bounds_.find(name);
+  return it != inner_bounds_.end() ? it->second : kBound;
 }
 
 std::string Expectations::fails(const std::string& name) const {
@@ -102,7 +114,7 @@ std::string Expectations::fails(const std::string& name) const {
 
 std::vector<std::string> Expectations::names() const {
   std::vector<std::string> names;
-  for (const auto& [name, bound] : bounds_) names.push_back(name);
+  for (const Bound& bound : bounds_) names.push_back(bound.name);
   for (const auto& [name, bound] : inner_bounds_) names.push_back(name);
   for (const auto& [name, reason] : failures_) names.push_back(name);
   return names;

@@ -29,22 +29,26 @@ std::vector<std::filesystem::path> data_sets(const std::filesystem::path& folder
 // What is not as strict as for all others, and why: expectations.txt.
 class Expectations {
  public:
-  // Lines "bound CASE NUMBER REASON...", "inner CASE NUMBER REASON..." and "fails CASE REASON...". # begins a
-  // comment. Error(kData) naming the line.
+  // Lines "bound CASE OUTPUT NUMBER REASON...", where OUTPUT is a pattern for fnmatch(), "inner CASE NUMBER
+  // REASON..." and "fails CASE REASON...". # begins a comment. Error(kData) naming the line.
   explicit Expectations(const std::filesystem::path& path);
 
-  // The largest max|difference| / max|reference| of outputs, and of intermediate values.
-  double bound(const std::string& name) const { return find(bounds_, name); }
-  double inner_bound(const std::string& name) const { return find(inner_bounds_, name); }
+  // The largest max|difference| / max|reference| of an output, and of intermediate values.
+  double bound(const std::string& name, const std::string& output) const;
+  double inner_bound(const std::string& name) const;
   // Why the model does not run yet; "" where it does.
   std::string fails(const std::string& name) const;
   std::vector<std::string> names() const;
 
  private:
   void parse(const std::string& text);
-  static double find(const std::map<std::string, double>& bounds, const std::string& name);
 
-  std::map<std::string, double> bounds_;
+  struct Bound {
+    std::string name;
+    std::string output;  // pattern
+    double number;
+  };
+  std::vector<Bound> bounds_;
   std::map<std::string, double> inner_bounds_;
   std::map<std::string, std::string> failures_;
 };

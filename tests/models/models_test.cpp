@@ -49,8 +49,9 @@ void check(const std::string& fault) {
   if (!fault.empty()) fail(ErrorKind::kData, "{}", fault);
 }
 
-void check_set(runtime::Context& context, runtime::Context& library, const runtime::Program& program,
-               const fs::path& set, double bound, Run& run) {
+void check_set(const ModelCase& item, const runtime::Program& program, const fs::path& set,
+               runtime::Context& context, runtime::Context& library, Run& run) {
+  const auto bound = [&](const std::string& output) { return expectations().bound(item.name, output); };
   run.inputs = tools::read_tensors(set, "input");
   run.outputs = context.run(run.inputs);
   check(distance_fault(program, run.outputs, tools::read_tensors(set, "output"), bound));
@@ -65,7 +66,7 @@ void check_model(const ModelCase& item) {
   for (const fs::path& set : data_sets(item.folder)) {
     Run run;
     try {
-      check_set(context, library, compiled.program(), set, expectations().bound(item.name), run);
+      check_set(item, compiled.program(), set, context, library, run);
     } catch (Error& error) {
       throw error.add_context(set.filename().string());
     }
