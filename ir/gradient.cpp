@@ -108,10 +108,15 @@ class PullBack {
     for (auto it = graph_.nodes().begin(); it != graph_.nodes().end();) {
       Node& node = **it++;
       if (!activity.has_active_output(node) || node.op().gradient != nullptr) continue;
-      if (node.op().expand == nullptr) continue;
+      if (definition_of(node) == nullptr) continue;
       changed = expand(node, seeds) || changed;
     }
     return changed;
+  }
+
+  using Definition = bool (*)(Builder&, Node&);
+  static Definition definition_of(const Node& node) {
+    return node.op().unfold == nullptr ? node.op().expand : node.op().unfold;
   }
 
   bool expand(Node& node, std::vector<Cotangent>& seeds) {
@@ -125,7 +130,7 @@ class PullBack {
       if (is_seed) anchors[i] = graph_.add_node(identity, {outputs[i]}, {""});
     }
     Builder builder(graph_, &node, &node);
-    bool expanded = node.op().expand(builder, node);
+    bool expanded = definition_of(node)(builder, node);
     for (size_t i = 0; i < outputs.size(); ++i) {
       if (anchors[i] == nullptr) continue;
       for (Cotangent& seed : seeds) {
@@ -217,6 +222,13 @@ Value* sum_to(Builder& builder, Value* value, const Shape& shape) {
   std::vector<std::string> dims;
   for (const Dim& dim : shape) dims.push_back(dim.to_string());
   return builder.op_in("dlc", "SumTo", {value}, {{"dims", std::move(dims)}});
+}
+
+std::vector<Value*> captured_values(const Graph& body) {
+  std::vector<Value*> result;
+  if (body.parent() == nullptr) return result;
+  visit_captures(body, *body.parent(), [&](Value* value) { result.push_back(value); });
+  return result;
 }
 
 std::vector<Value*> pull_back(Graph& graph, std::span<const Cotangent> seeds, std::span<Value* const> wrt,

@@ -17,6 +17,9 @@ namespace dlc::ir {
 // are none. Extents that are not known to be equal or 1 are told apart during the run.
 Value* sum_to(Builder& builder, Value* value, const Shape& shape);
 
+// Values of enclosing graphs that a sub-graph reads or gives on as they are; one may come several times.
+std::vector<Value*> captured_values(const Graph& body);
+
 // What went wrong while a graph was differentiated, so that one message can name all of it.
 using GradientFaults = std::vector<std::string>;
 

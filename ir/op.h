@@ -83,8 +83,11 @@ struct OpDef {
   bool (*expand)(Builder&, Node&) = nullptr;
   // Kernels of this node. At least one of expand and lower is present.
   void (*lower)(LowerContext&) = nullptr;
+  // Like expand(), for an operator that lower() handles as a whole: a definition whose parts have gradient
+  // rules, which stands for the node where it is differentiated. Replaces all outputs.
+  bool (*unfold)(Builder&, Node&) = nullptr;
   // Cotangents of the inputs as graph values, given those of the outputs. Rules lie in ir/ops/gradients/ and
-  // are attached after all families. An operator without one is differentiated through expand().
+  // are attached after all families. An operator without one is differentiated through unfold() or expand().
   void (*gradient)(GradientContext&) = nullptr;
   std::vector<UpgradeStep> upgrades = {};
   Trait traits = Trait::kNone;

@@ -4,6 +4,7 @@
 #include "ir/ops/lower_util.h"
 #include "ir/ops/recurrent_activation.h"
 #include "ir/ops/recurrent_layer.h"
+#include "ir/ops/recurrent_unfold.h"
 #include "ir/ops/view_util.h"
 
 namespace dlc::ir {
@@ -222,9 +223,9 @@ void lower_rnn(LowerContext& context) {
 }  // namespace
 
 void register_recurrent(OpRegistry& registry) {
-  registry.add({.name = "LSTM", .infer = infer_lstm, .lower = lower_lstm});
-  registry.add({.name = "GRU", .infer = infer_gru, .lower = lower_gru});
-  registry.add({.name = "RNN", .infer = infer_rnn, .lower = lower_rnn});
+  registry.add({.name = "LSTM", .infer = infer_lstm, .lower = lower_lstm, .unfold = unfold_lstm});
+  registry.add({.name = "GRU", .infer = infer_gru, .lower = lower_gru, .unfold = unfold_gru});
+  registry.add({.name = "RNN", .infer = infer_rnn, .lower = lower_rnn, .unfold = unfold_rnn});
 }
 
 }  // namespace dlc::ir

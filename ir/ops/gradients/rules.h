@@ -34,6 +34,7 @@ std::span<const GradientRule> conv_gradients();
 std::span<const GradientRule> pool_gradients();
 std::span<const GradientRule> generator_gradients();
 std::span<const GradientRule> attention_gradients();
+std::span<const GradientRule> control_flow_gradients();
 
 // Rules in a file of their own.
 void einsum_gradient(GradientContext& context);

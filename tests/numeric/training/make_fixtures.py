@@ -107,7 +107,7 @@ class Lstm(nn.Module):
         self.head = nn.Linear(14, 3)
 
     def forward(self, x):
-        return self.head(self.lstm(x)[0][:, -1])
+        return self.head(self.lstm(x)[0].mean(1))
 
 
 def images(generator, channels, size, classes, batch=8):

@@ -146,7 +146,8 @@ INSTANTIATE_TEST_SUITE_P(
             {.optimizer =
                  {.kind = OptimizerKind::kSgd, .momentum = 0.9, .nesterov = true, .weight_decay = 1e-3},
              .normalization = passes::NormalizationMode::kTrain},
-            0.1}),
+            0.1},
+        NetworkCase{"lstm", {.optimizer = {.kind = OptimizerKind::kAdagrad, .epsilon = 1e-10}}, 0.1}),
     [](const auto& info) { return std::string(info.param.name); });
 
 // Running means and variances are among the states, and were compared.
