@@ -2,6 +2,8 @@
 // are independent of one another.
 #include "ir/ops/pool_gradient.h"
 
+#include <algorithm>
+
 #include "ir/ops/infer_util.h"
 #include "ir/ops/window.h"
 
@@ -58,10 +60,40 @@ Expr is_tapped(const WindowAxis& axis, const Expr& coordinate, const Expr& windo
 // What a window gives to an element of the input: `window` is the index of its output.
 using Share = std::function<Expr(const Index& window, const Index& element)>;
 
+// Whether windows have no element in common.
+bool are_apart(const std::vector<WindowAxis>& axes) {
+  return std::all_of(axes.begin(), axes.end(), [](const WindowAxis& axis) {
+    return axis.dilation == 1 && axis.kernel.is_constant() && axis.kernel.value() <= axis.stride &&
+           axis.output.is_constant() && axis.output.value() > 0;
+  });
+}
+
+// The sum below, where an element lies in one window at most.
+void lower_map_of_windows(LowerContext& context, const std::vector<WindowAxis>& axes, const Share& share) {
+  const DType stored = context.output_type().dtype;
+  context.map_output([&](const Index& element) {
+    Index window = {element[0], element[1]};
+    Expr is_inside = boolean(true);
+    for (size_t i = 0; i < axes.size(); ++i) {
+      const WindowAxis& axis = axes[i];
+      const Expr position = element[2 + i] + dim(axis.pad_begin);
+      const Expr number = floor_quotient(position, axis.stride);
+      window.push_back(min(number, dim(axis.output - Dim(1))));
+      is_inside = is_inside && number < dim(axis.output);
+      if (axis.kernel == Dim(axis.stride)) continue;
+      const Expr tap = position - number * integer(axis.stride);
+      is_inside = is_inside && tap < dim(axis.kernel);
+    }
+    const Expr value = share(window, element);
+    return cast(select(is_inside, value, constant(value.type(), 0)), stored);
+  });
+}
+
 // output[i] = sum of share(w, i) over the windows w that hold i. Channels are the innermost loop around the
 // windows, as in the pools.
 void lower_adjoint(LowerContext& context, const Share& share) {
   std::vector<WindowAxis> axes = pool_windows(context.node());
+  if (are_apart(axes)) return lower_map_of_windows(context, axes, share);
   const Shape& shape = context.output_shape();
   Shape loops = {shape[0]};
   loops.insert(loops.end(), shape.begin() + 2, shape.end());
