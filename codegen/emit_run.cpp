@@ -136,7 +136,8 @@ void RunEmitter::emit(const ir::BindStep& step) {
   llvm::Value* value = load_integer(step.buffer, step.index);
   llvm::Value* in_range = builder_.CreateAnd(builder_.CreateICmpSGE(value, constant(step.minimum)),
                                              builder_.CreateICmpSLE(value, constant(step.maximum)));
-  std::string expected = step.maximum == INT64_MAX      ? fmt::format("at least {}", step.minimum)
+  std::string expected = !step.expected.empty()         ? escape_format(step.expected)
+                         : step.maximum == INT64_MAX    ? fmt::format("at least {}", step.minimum)
                          : step.maximum == step.minimum ? fmt::format("{}", step.minimum)
                                                         : fmt::format("{} to {}", step.minimum, step.maximum);
   fail_if(builder_.CreateNot(in_range),

@@ -79,6 +79,11 @@ void derive(Target& target, const llvm::MCSubtargetInfo& subtarget) {
   }
 }
 
+// LLVM ends the process when it is to make code of 64 bits for older processors.
+bool has_64_bits(const llvm::MCSubtargetInfo& subtarget) {
+  return subtarget.getTargetTriple().isAArch64() || subtarget.checkFeatures("+64bit");
+}
+
 // The host's own features by name, because the host may lack what its CPU's name promises (a virtual
 // machine).
 std::string host_features() {
@@ -102,9 +107,13 @@ Target Target::parse(const std::string& cpu) {
     target.triple = "x86_64-unknown-linux-gnu";
     target.cpu = cpu;
   }
-  if (cpu != "native" && !subtarget_info(target.triple, "", "")->isCPUStringValid(target.cpu)) {
+  const bool is_known =
+      cpu == "native" || (subtarget_info(target.triple, "", "")->isCPUStringValid(target.cpu) &&
+                          has_64_bits(*subtarget_info(target.triple, target.cpu, "")));
+  if (!is_known) {
     fail(ErrorKind::kUsage,
-         "unknown CPU '{}': expected native, x86-64-v2, x86-64-v3, x86-64-v4, aarch64 or a CPU name such as "
+         "unknown CPU '{}' or one of 32 bits: expected native, x86-64-v2, x86-64-v3, x86-64-v4, aarch64 or a "
+         "CPU name such as "
          "znver4",
          cpu);
   }

@@ -88,25 +88,8 @@ void schedule_contraction(ir::Program& program, ir::Region& region, size_t& at, 
   schedule_loop_nest(program, std::get<ir::LoopNest>(kernel.body), program);
 }
 
-// An attention that does not run as one kernel becomes several.
-void expand_attention_at(ir::Program& program, ir::Region& region, size_t at) {
-  const ir::Kernel kernel = std::move(std::get<ir::KernelStep>(region.steps[at].node).kernel);
-  const auto place = region.steps.begin() + static_cast<std::ptrdiff_t>(at);
-  std::vector<ir::Step> steps;
-  for (ir::Kernel& part : ir::expand_attention(kernel, program)) {
-    steps.push_back({ir::KernelStep{std::move(part)}});
-  }
-  region.steps.insert(region.steps.erase(place), steps.begin(), steps.end());
-}
-
 void schedule_region(ir::Program& program, ir::Region& region, const Options& options) {
   for (size_t i = 0; i < region.steps.size(); ++i) {
-    if (auto* step = std::get_if<ir::KernelStep>(&region.steps[i].node);
-        step && std::holds_alternative<ir::Attention>(step->kernel.body)) {
-      const auto& attention = std::get<ir::Attention>(step->kernel.body);
-      if (!options.reference && runs_fused(program, attention)) continue;
-      expand_attention_at(program, region, i);
-    }
     auto& node = region.steps[i].node;
     if (auto* step = std::get_if<ir::KernelStep>(&node)) {
       if (std::holds_alternative<Contraction>(step->kernel.body)) {
@@ -122,6 +105,10 @@ void schedule_region(ir::Program& program, ir::Region& region, const Options& op
 
 void choose_schedules(ir::Program& program, const Options& options) {
   if (!options.reference && !options.exact) choose_winograd(program, options.weight_growth);
+  // An attention that does not run as one kernel becomes several.
+  ir::expand_attentions(program, [&](const ir::Attention& attention) {
+    return options.reference || !runs_fused(program, attention);
+  });
   ir::for_each_region(program.main, [&](ir::Region& region) { schedule_region(program, region, options); });
 }
 

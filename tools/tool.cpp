@@ -6,6 +6,7 @@
 #include <memory>
 #include <new>
 #include <sstream>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -65,6 +66,9 @@ int run_guarded(const CLI::App& app, const std::function<int()>& run) {
     return report(app, error.what(), error.kind() == ErrorKind::kUsage ? kExitUsage : kExitFailed);
   } catch (const std::bad_alloc&) {
     return report(app, "out of memory", kExitFailed);
+  } catch (const std::system_error& error) {
+    // Of the standard library and LLD: threads that cannot be started.
+    return report(app, fmt::format("a resource of the machine is used up: {}", error.what()), kExitFailed);
   } catch (const std::exception& error) {
     return report(app, error.what(), kExitFailed);
   }

@@ -129,11 +129,12 @@ class Expander {
   BufferId scores_;
 };
 
-void expand_region(Region& region, Program& program) {
+void expand_region(Region& region, Program& program, const std::function<bool(const Attention&)>& selects) {
   std::vector<Step> steps;
   for (Step& step : region.steps) {
     const auto* kernel = std::get_if<KernelStep>(&step.node);
-    if (kernel != nullptr && std::holds_alternative<Attention>(kernel->kernel.body)) {
+    const auto* attention = kernel == nullptr ? nullptr : std::get_if<Attention>(&kernel->kernel.body);
+    if (attention != nullptr && (!selects || selects(*attention))) {
       for (Kernel& part : expand_attention(kernel->kernel, program)) {
         steps.push_back({KernelStep{std::move(part)}});
       }
@@ -168,8 +169,8 @@ std::vector<Kernel> expand_attention(const Kernel& kernel, Program& program) {
           {.name = kernel.name, .origin = kernel.origin, .body = expander.result()}};
 }
 
-void expand_attentions(Program& program) {
-  for_each_region(program.main, [&](Region& region) { expand_region(region, program); });
+void expand_attentions(Program& program, const std::function<bool(const Attention&)>& selects) {
+  for_each_region(program.main, [&](Region& region) { expand_region(region, program, selects); });
 }
 
 }  // namespace dlc::ir

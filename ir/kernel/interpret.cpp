@@ -232,7 +232,9 @@ bool Interpreter::condition(BufferId id) {
 void Interpreter::bind(const BindStep& step) {
   const int64_t value = evaluate(load(step.buffer, program_.buffer(step.buffer).dtype, step.index));
   if (value < step.minimum || value > step.maximum) {
-    fail(ErrorKind::kData, "{}: {} is not in [{}, {}]", step.what, value, step.minimum, step.maximum);
+    const std::string range = fmt::format("{} to {}", step.minimum, step.maximum);
+    fail(ErrorKind::kData, "{}: expected {}, found {}", step.what,
+         step.expected.empty() ? range : step.expected, value);
   }
   symbols_[step.symbol] = value;
 }

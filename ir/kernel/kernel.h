@@ -275,7 +275,8 @@ struct BindStep {
   std::vector<Expr> index;
   int64_t minimum = 0;
   int64_t maximum = INT64_MAX;
-  std::string what;  // for the message: "Reshape 'x': element 0 of the target shape"
+  std::string what;           // for the message: "Reshape 'x': element 0 of the target shape"
+  std::string expected = {};  // likewise; empty: the minimum and the maximum
 };
 // symbol = expression; for the merged extents after an If.
 struct SetStep {

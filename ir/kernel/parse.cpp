@@ -214,6 +214,7 @@ BindStep ProgramReader::bind() {
   reader_.expect("..");
   result.maximum = reader_.integer();
   result.what = reader_.string();
+  if (reader_.peek().kind == TokenKind::kString) result.expected = reader_.string();
   return result;
 }
 

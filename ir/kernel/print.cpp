@@ -159,9 +159,10 @@ void Printer::print(const Step& step) {
   if (const auto* kernel = std::get_if<KernelStep>(&step.node)) {
     print(kernel->kernel);
   } else if (const auto* bind = std::get_if<BindStep>(&step.node)) {
-    line(fmt::format("bind {} = {} in {}..{} {}", symbol_text(bind->symbol),
-                     index_text(bind->buffer, bind->index), bind->minimum, bind->maximum,
-                     quoted(bind->what)));
+    const std::string expected = bind->expected.empty() ? "" : " " + quoted(bind->expected);
+    line(fmt::format("bind {} = {} in {}..{} {}{}", symbol_text(bind->symbol),
+                     index_text(bind->buffer, bind->index), bind->minimum, bind->maximum, quoted(bind->what),
+                     expected));
   } else if (const auto* set = std::get_if<SetStep>(&step.node)) {
     line(fmt::format("set {} = {}", symbol_text(set->symbol), dim_text(set->value)));
   } else if (const auto* branch = std::get_if<IfStep>(&step.node)) {

@@ -42,7 +42,7 @@
 //     %4[v0, v1, v4] = v6
 //   }
 //   call "topk" "TopK 't'" dlc_topk(%0, none) -> (%1) params(3, {batch}) binds(0.1 n)
-//   bind n = %6[0] in 0..10 "what"
+//   bind n = %6[0] in 0..10 "what"              and, optionally, "expected"
 //   set n = {2*m}
 //   check {n} == 4 "message"
 //   if %7 { ... } else { ... }

@@ -70,12 +70,12 @@ Expr position_of(const Expr& index, const Dim& extent, const IndexRange& range) 
 
 void check_indices(LowerContext& context, size_t input, const Dim& extent) {
   if (known_in_range(index_range(*context.node().input(input)), extent)) return;
-  auto valid = [&](const Index& index) {
-    Expr value = cast(context.at_input(input, index), DType::kInt64);
-    return value >= dim(-extent) && value < dim(extent);
+  auto number = [&](const Index& index) { return cast(context.at_input(input, index), DType::kInt64); };
+  auto holds = [&](const Index& index) {
+    return number(index) >= dim(-extent) && number(index) < dim(extent);
   };
-  check_all(context, context.input_shape(input), valid,
-            fmt::format("indices outside [-{0}, {0})", extent.to_string()));
+  check_all(context, context.input_shape(input),
+            {holds, number, "index", fmt::format("a number in [-({0}), {0})", extent.to_string())});
 }
 
 std::optional<AffineIndices> affine_indices(const Tensor& indices) {

@@ -336,11 +336,13 @@ void lower_reverse_sequence(LowerContext& context) {
   size_t time = 1 - batch;
   Expr steps = dim(context.input_shape(0)[time]);
   check_equal(context, context.input_shape(1)[0], context.input_shape(0)[batch], "sequence_lens");
-  auto valid = [&](const Index& index) {
-    Expr length = context.at_input(1, index);
-    return length >= integer(0) && length <= steps;
+  auto length_at = [&](const Index& index) { return context.at_input(1, index); };
+  auto holds = [&](const Index& index) {
+    return length_at(index) >= integer(0) && length_at(index) <= steps;
   };
-  check_all(context, context.input_shape(1), valid, "lengths outside the time axis");
+  check_all(context, context.input_shape(1),
+            {holds, length_at, "sequence length",
+             fmt::format("0 to {}", context.input_shape(0)[time].to_string())});
   context.map_output([&](const Index& index) {
     Expr length = min(context.at_input(1, {index[batch]}), steps);
     Index from = index;

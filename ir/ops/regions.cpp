@@ -38,9 +38,10 @@ void finish(LowerContext& context, const Bins& bins, PlaceBody& body,
 
 void check_batch_indices(LowerContext& context, const std::function<Expr(const Expr& region)>& batch) {
   const Dim& batches = context.input_shape(0)[0];
-  check_all(
-      context, {context.output_shape()[0]}, [&](const Index& i) { return is_inside(batch(i[0]), batches); },
-      fmt::format("batch indices outside [0, {})", batches.to_string()));
+  check_all(context, {context.output_shape()[0]},
+            {[&](const Index& i) { return is_inside(batch(i[0]), batches); },
+             [&](const Index& i) { return batch(i[0]); }, "batch index",
+             fmt::format("a number in [0, {})", batches.to_string())});
 }
 
 // ---- RoiAlign ---------------------------------------------------------------------------------------------

@@ -235,13 +235,13 @@ class ResizeLowering {
 
   void bind_outputs() {
     if (form_.by_scales && !form_.scales) {
-      check_all(
-          context_, {Dim(static_cast<int64_t>(form_.axes.size()))},
-          [&](const Index& index) {
-            Expr value = cast(context_.at_input(kScales, index), DType::kFloat);
-            return value > constant(DType::kFloat, 0) && value < constant(DType::kFloat, INFINITY);
-          },
-          "scales that are not positive");
+      auto is_positive = [&](const Index& index) {
+        Expr value = cast(context_.at_input(kScales, index), DType::kFloat);
+        return value > constant(DType::kFloat, 0) && value < constant(DType::kFloat, INFINITY);
+      };
+      check_all(context_, {Dim(static_cast<int64_t>(form_.axes.size()))},
+                {is_positive, [](const Index& index) { return index[0]; },
+                 "position of a scale that is not positive", "none"});
     }
     std::vector<RuntimeExtent> extents;
     for (size_t i = 0; i < form_.axes.size(); ++i) {

@@ -112,16 +112,19 @@ void add_callee_scratch(LowerContext& context, Call& call) {
   call.outputs.push_back(context.temp(DType::kInt64, {size}, "scratch"));
 }
 
-void check_all(LowerContext& context, const Shape& shape, const std::function<Expr(const Index&)>& condition,
-               std::string_view what) {
-  BufferId count = context.temp(DType::kInt64, {}, "faults");
+void check_all(LowerContext& context, const Shape& shape, RangeCheck range) {
+  constexpr int64_t kNone = INT64_MIN;
+  BufferId fault = context.temp(DType::kInt64, {}, "fault");
   context.reduce(
-      count, shape, Combiner::kSum, integer(0),
-      [&](const Index&, const Index& index) { return select(condition(index), integer(0), integer(1)); },
-      [](Expr sum) { return sum; }, "check");
-  std::string text = message(context, fmt::format("number of {}", what));
+      fault, shape, Combiner::kMax, integer(kNone),
+      [&](const Index&, const Index& index) {
+        return select(range.holds(index), integer(kNone), max(range.number(index), integer(kNone + 1)));
+      },
+      [](Expr largest) { return largest; }, "check");
+  const Dim symbol = lowering_symbol(context, "fault", {.upper_bound = {}, .may_be_negative = true});
+  std::string what = message(context, range.what);
   context.step(
-      {BindStep{lowering_symbol(context, "faults").symbol_name(), count, {}, 0, 0, std::move(text)}});
+      {BindStep{symbol.symbol_name(), fault, {}, kNone, kNone, std::move(what), std::move(range.expected)}});
 }
 
 }  // namespace dlc::ir

@@ -46,9 +46,14 @@ Dim bind_number(LowerContext& context, const Expr& value, int64_t minimum, int64
 // Adds to a call scratch memory of a size that the callee decides, as an int64 vector.
 void add_callee_scratch(LowerContext& context, Call& call);
 
-// Fails the run unless the condition holds for every index of `shape`. `what` says of what the failures are
-// counted: "indices outside [-4, 4)".
-void check_all(LowerContext& context, const Shape& shape, const std::function<Expr(const Index&)>& condition,
-               std::string_view what);
+// A condition on a number (int64) at every index of a shape.
+struct RangeCheck {
+  std::function<Expr(const Index&)> holds;
+  std::function<Expr(const Index&)> number;
+  std::string what;      // the message: "index: expected [-4, 4), found 7"
+  std::string expected;  //
+};
+// Fails the run unless the condition holds everywhere, and names the largest number for which it does not.
+void check_all(LowerContext& context, const Shape& shape, RangeCheck range);
 
 }  // namespace dlc::ir

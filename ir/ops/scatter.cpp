@@ -260,8 +260,10 @@ void lower_tensor_scatter(LowerContext& context) {
   };
   if (context.has_input(2)) {
     Expr end = circular ? extent - integer(1) : dim(cache[axis] - updates[axis]);
-    auto valid = [&](const Index& index) { return first(index[0]) >= integer(0) && first(index[0]) <= end; };
-    check_all(context, context.input_shape(2), valid, "write indices outside the cache");
+    auto number = [&](const Index& index) { return cast(first(index[0]), DType::kInt64); };
+    auto holds = [&](const Index& index) { return number(index) >= integer(0) && number(index) <= end; };
+    check_all(context, context.input_shape(2),
+              {holds, number, "write index", "a place that leaves room for the update"});
   }
   copy(context, context.output(), context.input(0), "scatter_copy");
   auto target = [&](const Index& index) {
@@ -305,19 +307,30 @@ void check_index_tuples(LowerContext& context, size_t first) {
     known = known && known_in_range(tuple_range(indices, j), data[first + static_cast<size_t>(j)]);
   }
   if (known) return;
-  auto valid = [&](const Index& tuple) {
+  auto component = [&](const Index& tuple, int64_t j) {
+    Index element = tuple;
+    element.push_back(integer(j));
+    return cast(context.at_input(1, std::move(element)), DType::kInt64);
+  };
+  auto is_valid = [&](const Expr& value, int64_t j) {
+    const Dim& extent = data[first + static_cast<size_t>(j)];
+    return value >= dim(-extent) && value < dim(extent);
+  };
+  auto holds = [&](const Index& tuple) {
     Expr all = boolean(true);
-    for (int64_t j = 0; j < tuple_width(context.node()); ++j) {
-      Index element = tuple;
-      element.push_back(integer(j));
-      Expr value = cast(context.at_input(1, std::move(element)), DType::kInt64);
-      const Dim& extent = data[first + static_cast<size_t>(j)];
-      all = all && value >= dim(-extent) && value < dim(extent);
-    }
+    for (int64_t j = 0; j < tuple_width(context.node()); ++j) all = all && is_valid(component(tuple, j), j);
     return all;
   };
-  check_all(context, Shape(indices.shape().begin(), indices.shape().end() - 1), valid,
-            "index tuples out of range");
+  auto first_fault = [&](const Index& tuple) {
+    Expr found = integer(0);
+    for (int64_t j = tuple_width(context.node()); j-- > 0;) {
+      Expr value = component(tuple, j);
+      found = select(is_valid(value, j), found, value);
+    }
+    return found;
+  };
+  check_all(context, Shape(indices.shape().begin(), indices.shape().end() - 1),
+            {holds, first_fault, "index", "numbers of positions in " + to_string(data)});
 }
 
 std::vector<OpDef> scatter_records() {

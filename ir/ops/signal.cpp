@@ -150,11 +150,11 @@ struct RuntimeAxis {
 RuntimeAxis bind_axis(LowerContext& context, BufferId buffer) {
   const Shape& shape = context.input_shape(0);
   auto last = static_cast<int64_t>(shape.size()) - 1;
-  Expr axis = scalar_at(context, kAxis);
-  axis = select(axis < integer(0), axis + integer(last + 1), axis);
-  check_all(
-      context, {}, [&](const Index&) { return axis >= integer(0) && axis < integer(last); },
-      "axes out of range");
+  const Expr given = scalar_at(context, kAxis);
+  const Expr axis = select(given < integer(0), given + integer(last + 1), given);
+  check_all(context, {},
+            {[&](const Index&) { return axis >= integer(0) && axis < integer(last); },
+             [&](const Index&) { return given; }, "axis", fmt::format("one of the first {} axes", last)});
   Expr outer = integer(1), length = integer(1), inner = integer(1);
   for (int64_t i = 0; i < last; ++i) {
     Expr extent = dim(shape[static_cast<size_t>(i)]);

@@ -157,8 +157,9 @@ BoundSlice bind_window(LowerContext& context, const AxisSlice& slice) {
   Expr length = binary(ExprOp::kFloorDiv, max(zero, min(distance, extent)) + stride - one, stride);
   BoundSlice bound{bind_number(context, start, 0, INT64_MAX, "start"), slice.step.value_or(0)};
   if (!slice.step) {
-    check_all(
-        context, {}, [&](const Index&) { return not_equal(step, zero); }, "steps of 0");
+    check_all(context, {},
+              {[&](const Index&) { return not_equal(step, zero); }, [&](const Index&) { return step; },
+               "step", "a number other than 0"});
     bound.step = bind_number(context, step, INT64_MIN, INT64_MAX, "step");
   }
   bind_extents(context, 0, {{slice.axis, length}}, "length");

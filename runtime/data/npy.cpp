@@ -56,6 +56,7 @@ Header parse_header(std::string_view text) {
   if (descr.empty() || descr.front() != '\'')
     fail(ErrorKind::kData, "holds records; expected one element type");
   header.descr = descr.substr(1, descr.find('\'', 1) - 1);
+  if (header.descr.empty()) fail(ErrorKind::kData, "has no element type");
   header.fortran_order = after_key(text, "fortran_order").starts_with("True");
   header.shape = parse_shape(after_key(text, "shape"));
   return header;

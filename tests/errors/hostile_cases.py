@@ -59,6 +59,25 @@ def run_cases():
     )
 
 
+def index_cases():
+    data = value("x", ["n", 4])
+    rows = ones(3, 4)
+
+    def out_of_range(name, op, indices, number, updates=()):
+        info = value("i", ["k", *np.shape(indices)[1:]], INT64)
+        given = [(data, rows), (info, np.array(indices, np.int64)), *updates]
+        return unfit_at_run(f"index_{name}", op, given, ["index", rf"found {number}\b"])
+
+    update = (value("u", ["k", 4]), ones(2, 4))
+    yield out_of_range("gather_elements", "GatherElements", [[0, 0, 0, 7]], 7)
+    yield out_of_range("gather_nd", "GatherND", [[0, 3], [2, -5]], -5)
+    yield out_of_range("gather_smallest", "Gather", [0, -(2**63)], -(2**63 - 1))
+    yield out_of_range("scatter_nd", "ScatterND", [[1], [-4]], -4, [update])
+    yield out_of_range("scatter_elements", "ScatterElements", [[0] * 4, [0, 0, 3, 0]], 3, [update])
+    empty = [(data, ones(0, 4)), (value("i", ["k"], INT64), np.array([0], np.int64))]
+    yield unfit_at_run("index_into_nothing", "Gather", empty, ["index", r"found 0\b"])
+
+
 def refused(name, op, inputs, expect, constants=(), outputs="y", **attributes):
     names = " ".join([*(info.name for info in inputs), *(constant.name for constant in constants)])
     return Case(f"hostile_{name}", model(node(op, names, outputs, **attributes), inputs, constants=constants), expect)
@@ -96,5 +115,5 @@ def type_cases():
 
 
 def cases():
-    for group in (run_cases, import_cases, type_cases):
+    for group in (run_cases, index_cases, import_cases, type_cases):
         yield from group()

@@ -124,8 +124,4 @@ std::string exercise_tensor(const std::string& bytes, const std::string& extensi
   });
 }
 
-std::string exercise_library(const std::string& bytes) {
-  return fault_of_file(bytes, "model.so", [](const std::string& path) { runtime::load_library(path); });
-}
-
 }  // namespace dlc::test

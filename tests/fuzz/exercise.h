@@ -18,7 +18,4 @@ std::string exercise_model(const std::string& bytes, Random& random, const Enter
 // Reads a file of a tensor, whose kind its extension says: .pb, .npy, .npz.
 std::string exercise_tensor(const std::string& bytes, const std::string& extension);
 
-// Loads a compiled library and runs it on zeros.
-std::string exercise_library(const std::string& bytes);
-
 }  // namespace dlc::test
