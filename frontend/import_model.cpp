@@ -47,8 +47,9 @@ std::unique_ptr<ir::Graph> Importer::run() {
   read_nodes(model_.graph().node(), scope);
   read_outputs(model_.graph(), scope);
   settle(*graph_, true);
-  ir::take_known_branches(*graph_);
+  if (faulty_.empty()) ir::take_known_branches(*graph_);
   check_outputs(*graph_);
+  drop_faulty();
   graph_->erase_unused_values();
   return std::move(graph_);
 }
@@ -136,32 +137,40 @@ void Importer::read_inputs(Scope& scope) {
 
 void Importer::check_outputs(const ir::Graph& graph) {
   for (int i = 0; i < model_.graph().output_size(); ++i) {
-    const onnx::ValueInfoProto& declared = model_.graph().output(i);
-    if (!is_valid_utf8(declared.name())) fail(ErrorKind::kModel, "an output's name is not valid UTF-8");
-    const ir::Type& found = graph.outputs()[static_cast<size_t>(i)]->type();
-    if (declared.type().value_case() != onnx::TypeProto::kTensorType) continue;
-    const auto& type = declared.type().tensor_type();
-    if (!found.is_tensor() || static_cast<int32_t>(found.tensor.dtype) != type.elem_type()) {
-      fail(ErrorKind::kModel, "output '{}' is declared as {}, but its type is {}", declared.name(),
-           onnx_name(read_dtype(type.elem_type(), "its element type")), ir::to_string(found));
-    }
-    // Declared extents describe the model as it was written, not with other input shapes.
-    if (!type.has_shape() || !options_.input_shapes.empty()) continue;
-    bool differs = type.shape().dim_size() != static_cast<int>(found.tensor.shape.size());
-    for (int k = 0; !differs && k < type.shape().dim_size(); ++k) {
-      differs = contradicts(type.shape().dim(k), found.tensor.shape[static_cast<size_t>(k)]);
-    }
-    if (differs) {
-      std::vector<std::string> dims;
-      for (const auto& dim : type.shape().dim()) {
-        dims.push_back(dim.has_dim_value()       ? std::to_string(dim.dim_value())
-                       : dim.dim_param().empty() ? "?"
-                                                 : dim.dim_param());
-      }
-      fail(ErrorKind::kModel, "output '{}' is declared with shape [{}], but it is {}", declared.name(),
-           fmt::join(dims, ", "), ir::to_string(found));
+    const ir::Value& output = *graph.outputs()[static_cast<size_t>(i)];
+    if (faulty_.contains(output.producer())) continue;
+    try {
+      check_output(model_.graph().output(i), output.type());
+    } catch (const Error& error) {
+      if (options_.faults == nullptr) throw;
+      collect(error);
     }
   }
+}
+
+void Importer::check_output(const onnx::ValueInfoProto& declared, const ir::Type& found) {
+  if (!is_valid_utf8(declared.name())) fail(ErrorKind::kModel, "an output's name is not valid UTF-8");
+  if (declared.type().value_case() != onnx::TypeProto::kTensorType) return;
+  const auto& type = declared.type().tensor_type();
+  if (!found.is_tensor() || static_cast<int32_t>(found.tensor.dtype) != type.elem_type()) {
+    fail(ErrorKind::kModel, "output '{}' is declared as {}, but its type is {}", declared.name(),
+         onnx_name(read_dtype(type.elem_type(), "its element type")), ir::to_string(found));
+  }
+  // Declared extents describe the model as it was written, not with other input shapes.
+  if (!type.has_shape() || !options_.input_shapes.empty()) return;
+  bool differs = type.shape().dim_size() != static_cast<int>(found.tensor.shape.size());
+  for (int k = 0; !differs && k < type.shape().dim_size(); ++k) {
+    differs = contradicts(type.shape().dim(k), found.tensor.shape[static_cast<size_t>(k)]);
+  }
+  if (!differs) return;
+  std::vector<std::string> dims;
+  for (const auto& dim : type.shape().dim()) {
+    dims.push_back(dim.has_dim_value()       ? std::to_string(dim.dim_value())
+                   : dim.dim_param().empty() ? "?"
+                                             : dim.dim_param());
+  }
+  fail(ErrorKind::kModel, "output '{}' is declared with shape [{}], but it is {}", declared.name(),
+       fmt::join(dims, ", "), ir::to_string(found));
 }
 
 }  // namespace dlc::frontend

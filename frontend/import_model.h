@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <memory>
+#include <set>
 #include <string>
 #include <tuple>
 #include <unordered_map>
@@ -16,6 +17,7 @@
 #include "frontend/read_type.h"
 #include "frontend/upgrade.h"
 #include "ir/op.h"
+#include "runtime/error.h"
 
 namespace dlc::frontend {
 
@@ -81,6 +83,7 @@ class Importer {
   ir::Type read_input_type(const onnx::ValueInfoProto& input);
   void fix_input_dims(const onnx::ValueInfoProto& input, const std::vector<int64_t>& shape);
   void check_outputs(const ir::Graph& graph);
+  void check_output(const onnx::ValueInfoProto& declared, const ir::Type& found);
 
   // import_nodes.cpp: first walk.
   void read_initializers(const onnx::GraphProto& proto, Scope& scope);
@@ -103,6 +106,7 @@ class Importer {
 
   // settle_nodes.cpp: second walk.
   void settle(ir::Graph& graph, bool typed);
+  NodePosition settle_node(ir::Graph& graph, NodePosition position, bool typed);
   void check_types(const ir::Node& node, const Pending& pending);
   void run_type_checks();
   void expand(ir::Node& placeholder, const Pending& pending);
@@ -118,6 +122,18 @@ class Importer {
   void erase_unsettled(ir::Node& node);
   void forget(const ir::Node& node);
 
+  // collect_faults.cpp: going on behind a fault, where the options ask for it. Only the nodes of the main
+  // graph are settled on their own; a fault in a sub-graph is one of the node around it.
+  bool collects(const ir::Graph& graph) const {
+    return options_.faults != nullptr && graph.parent() == nullptr;
+  }
+  void collect(const Error& error) { options_.faults->emplace_back(error.what()); }
+  void add_broken(const onnx::NodeProto& node, Scope& scope);
+  NodePosition settle_or_collect(ir::Graph& graph, NodePosition position);
+  bool is_broken(const ir::Node& node) const;
+  void mark_faulty(NodePosition begin, NodePosition end);
+  void drop_faulty();
+
   const onnx::ModelProto& model_;
   TensorSource& tensors_;
   const ReadOptions& options_;
@@ -131,7 +147,12 @@ class Importer {
   std::vector<TypeCheck> type_checks_;  // of nodes whose inputs had no type yet
   int64_t node_count_ = 0;
   int rank_splits_ = 0;
+  std::set<const ir::Node*> faulty_;  // of the main graph; their results are not to be used
 };
+
+// Of a node's outputs and of the node itself, in the graph that the scope is of.
+std::vector<std::string> output_names(const onnx::NodeProto& node, const Scope& scope);
+std::string node_name(const onnx::NodeProto& node, const Scope& scope);
 
 // Attributes that the schema has a default for and the node does not have.
 void fill_defaults(ir::Node& node, const onnx::OpSchema& schema, TensorSource& tensors);

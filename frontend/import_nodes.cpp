@@ -26,6 +26,8 @@ void trim(std::vector<T>& list, const T& absent) {
   while (!list.empty() && list.back() == absent) list.pop_back();
 }
 
+}  // namespace
+
 std::vector<std::string> output_names(const onnx::NodeProto& node, const Scope& scope) {
   const std::string absent(ir::Graph::kAbsent);
   std::vector<std::string> names;
@@ -37,8 +39,6 @@ std::vector<std::string> output_names(const onnx::NodeProto& node, const Scope& 
 std::string node_name(const onnx::NodeProto& node, const Scope& scope) {
   return node.name().empty() && scope.prefix.empty() ? "" : scope.prefix + node.name();
 }
-
-}  // namespace
 
 ir::Value* Scope::find(const std::string& name) const {
   for (const Scope* scope = this; scope != nullptr; scope = scope->outer) {
@@ -87,7 +87,10 @@ void Importer::read_nodes(const NodeList& nodes, Scope& scope) {
     try {
       read_node(nodes[index], scope);
     } catch (Error& error) {
-      throw error.add_context(describe(nodes[index]));
+      error.add_context(describe(nodes[index]));
+      if (options_.faults == nullptr) throw error;
+      collect(error);
+      add_broken(nodes[index], scope);
     }
   }
 }
@@ -281,7 +284,12 @@ std::vector<ir::Value*> Importer::read_call(const Body& body, const std::vector<
   }
   scope.call = &bindings;
   active_calls_.push_back(&body);
-  read_nodes(function.node(), scope);
+  try {
+    read_nodes(function.node(), scope);
+  } catch (...) {
+    active_calls_.pop_back();
+    throw;
+  }
   active_calls_.pop_back();
   std::vector<ir::Value*> outputs;
   for (const std::string& name : function.output()) {

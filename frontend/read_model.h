@@ -21,6 +21,9 @@ struct ReadOptions {
   // Initializers that are listed as inputs too are defaults that a caller might override. They are constants
   // unless this asks for (required) inputs.
   bool initializers_as_inputs = false;
+  // Where faults of nodes are collected; null: the first is thrown. What then is returned is the part of the
+  // graph that does not depend on a fault, with every result that nothing uses as an output.
+  std::vector<std::string>* faults = nullptr;
 };
 
 // Throws Error naming file, node, operator, expected and found.

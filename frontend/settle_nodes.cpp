@@ -45,41 +45,40 @@ void fill_defaults(ir::Node& node, const onnx::OpSchema& schema, TensorSource& t
 }
 
 void Importer::settle(ir::Graph& graph, bool typed) {
-  const auto& nodes = graph.nodes();
-  for (auto position = nodes.begin(); position != nodes.end();) {
-    ir::Node& node = **position;
-    if (const auto found = pending_.extract(&node); !found.empty()) {
-      // What takes the node's place is settled next.
-      std::optional<NodePosition> previous;
-      if (position != nodes.begin()) previous = std::prev(position);
-      const Pending& pending = found.mapped();
-      try {
-        check_types(node, pending);
-        if (pending.expands) {
-          expand(node, pending);
-        } else if (ir::Node* upgraded = upgrade_node(graph, position, pending.schema->SinceVersion())) {
-          const onnx::OpSchema* newest =
-              onnx::OpSchemaRegistry::Schema(pending.schema->Name(), pending.schema->domain());
-          fill_defaults(*upgraded, *newest, tensors_);
-        }
-      } catch (Error& error) {
-        throw error.add_context(describe(*pending.proto));
+  for (auto position = graph.nodes().begin(); position != graph.nodes().end();)
+    position = collects(graph) ? settle_or_collect(graph, position) : settle_node(graph, position, typed);
+}
+
+// Returns where to go on.
+NodePosition Importer::settle_node(ir::Graph& graph, NodePosition position, bool typed) {
+  ir::Node& node = **position;
+  if (const auto found = pending_.extract(&node); !found.empty()) {
+    // What takes the node's place is settled next.
+    std::optional<NodePosition> previous;
+    if (position != graph.nodes().begin()) previous = std::prev(position);
+    const Pending& pending = found.mapped();
+    try {
+      check_types(node, pending);
+      if (pending.expands) {
+        expand(node, pending);
+      } else if (ir::Node* upgraded = upgrade_node(graph, position, pending.schema->SinceVersion())) {
+        const onnx::OpSchema* newest =
+            onnx::OpSchemaRegistry::Schema(pending.schema->Name(), pending.schema->domain());
+        fill_defaults(*upgraded, *newest, tensors_);
       }
-      position = previous ? std::next(*previous) : nodes.begin();
-      continue;
+    } catch (Error& error) {
+      throw error.add_context(describe(*pending.proto));
     }
-    if (typed && ir::is_branch(node)) {
-      position = settle_branches(graph, position);
-      continue;
-    }
-    for (const auto& [name, subgraph] : ir::subgraphs(node))
-      settle(*subgraph, typed && subgraph->inputs().empty());
-    if (typed) {
-      ir::infer_node(node);
-      run_type_checks();
-    }
-    ++position;
+    return previous ? std::next(*previous) : graph.nodes().begin();
   }
+  if (typed && ir::is_branch(node)) return settle_branches(graph, position);
+  for (const auto& [name, subgraph] : ir::subgraphs(node))
+    settle(*subgraph, typed && subgraph->inputs().empty());
+  if (typed) {
+    ir::infer_node(node);
+    run_type_checks();
+  }
+  return std::next(position);
 }
 
 void Importer::check_types(const ir::Node& node, const Pending& pending) {

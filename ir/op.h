@@ -91,6 +91,8 @@ struct OpDef {
   void (*gradient)(GradientContext&) = nullptr;
   std::vector<UpgradeStep> upgrades = {};
   Trait traits = Trait::kNone;
+  // For the list of operators: what a user cannot guess, such as a limit.
+  std::string_view note = "";
 };
 
 class OpRegistry {

@@ -1,5 +1,8 @@
+#include <set>
+
 #include "ir/builder.h"
 #include "ir/op.h"
+#include "ir/prune.h"
 #include "ir/rewrite.h"
 #include "passes/passes.h"
 #include "runtime/error.h"
@@ -28,24 +31,50 @@ bool expand(ir::Graph& graph, ir::Node& node) {
   return expanded;
 }
 
+bool expand_with_subgraphs(ir::Graph& graph, ir::Node& node);
+
 bool expand_all(ir::Graph& graph) {
   bool changed = false;
   for (auto it = graph.nodes().begin(); it != graph.nodes().end();) {
     ir::Node& node = **it;
-    for (auto& [name, body] : ir::subgraphs(node)) changed |= expand_all(*body);
     ++it;
-    if (!expand(graph, node)) continue;
-    graph.erase(&node);
-    changed = true;
+    changed |= expand_with_subgraphs(graph, node);
   }
+  return changed;
+}
+
+bool expand_with_subgraphs(ir::Graph& graph, ir::Node& node) {
+  bool changed = false;
+  for (auto& [name, body] : ir::subgraphs(node)) changed |= expand_all(*body);
+  if (!expand(graph, node)) return changed;
+  graph.erase(&node);
+  return true;
+}
+
+// The same for the main graph, whose faulty nodes are erased.
+bool expand_healthy(ir::Graph& graph, std::vector<std::string>& faults) {
+  bool changed = false;
+  std::set<const ir::Node*> faulty;
+  for (auto it = graph.nodes().begin(); it != graph.nodes().end();) {
+    ir::Node& node = **it;
+    ++it;
+    try {
+      changed |= expand_with_subgraphs(graph, node);
+    } catch (const Error& error) {
+      faults.emplace_back(error.what());
+      faulty.insert(&node);
+    }
+  }
+  if (!faulty.empty())
+    ir::erase_with_dependents(graph, [&](const ir::Node& node) { return faulty.contains(&node); });
   return changed;
 }
 
 }  // namespace
 
-void expand_composites(ir::Graph& graph, PassContext&) {
+void expand_composites(ir::Graph& graph, PassContext& context) {
   int rounds = 0;
-  while (expand_all(graph)) {
+  while (context.faults != nullptr ? expand_healthy(graph, *context.faults) : expand_all(graph)) {
     check(++rounds < kMaxRounds, "definitions of operators do not refer to one another");
   }
   if (rounds == 0) return;

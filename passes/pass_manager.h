@@ -17,6 +17,8 @@ namespace dlc::passes {
 struct PassContext {
   const Options& options;
   ir::RewriteCounter& rewrites;
+  // Where expand_composites() collects the faults of nodes, which it then erases; null: it throws the first.
+  std::vector<std::string>* faults = nullptr;
 };
 
 using GraphPass = void (*)(ir::Graph&, PassContext&);

@@ -7,6 +7,7 @@
 #include "passes/fusion/fuse_kernels.h"
 #include "passes/passes.h"
 #include "passes/unpack_subbytes.h"
+#include "runtime/error.h"
 
 namespace dlc::passes {
 
@@ -70,6 +71,23 @@ std::string last_graph_pass(const Options& options) {
 
 ir::Program run_pipeline(ir::Graph& graph, const Options& options, PassReport* report) {
   return run_passes(pipeline(options), graph, options, report);
+}
+
+std::vector<std::string> find_faults(ir::Graph& graph, const Options& options) {
+  std::vector<std::string> faults;
+  ir::RewriteCounter rewrites;
+  PassContext context{options, rewrites, &faults};
+  try {
+    for (const Pass& pass : pipeline(options)) {
+      if (const auto* run = std::get_if<GraphPass>(&pass.run)) (*run)(graph, context);
+    }
+    const std::vector<std::string> more = ir::find_lowering_faults(graph);
+    faults.insert(faults.end(), more.begin(), more.end());
+  } catch (const Error& error) {
+    // Of the whole graph: there is nothing to go on with.
+    faults.emplace_back(error.what());
+  }
+  return faults;
 }
 
 }  // namespace dlc::passes

@@ -17,4 +17,8 @@ std::string last_graph_pass(const Options& options);
 // The graph, lowered and ready for emission; empty if `stop_after` names a graph pass.
 ir::Program run_pipeline(ir::Graph& graph, const Options& options, PassReport* report = nullptr);
 
+// What of the graph the pipeline would not take, one message a node, found without making a program: the
+// graph passes and the lowering are run, going on behind faults. The graph is changed.
+std::vector<std::string> find_faults(ir::Graph& graph, const Options& options);
+
 }  // namespace dlc::passes

@@ -13,6 +13,7 @@
 #include "runtime/data/files.h"
 #include "runtime/error.h"
 #include "runtime/output_file.h"
+#include "tools/check_model.h"
 #include "tools/progress.h"
 #include "tools/tool.h"
 
@@ -29,6 +30,7 @@ constexpr const char* kExamples = R"(Examples:
   dlc-compile model.onnx -o model.so --cpu x86-64-v3      for any processor with AVX2
   dlc-compile model.onnx --shape x=1x3x224x224            fixed dims make faster code
   dlc-compile model.onnx --emit kernels                   what it is compiled to, to read
+  dlc-compile model.onnx --check                          whether it compiles, and all that is in the way
 Exit code: 0 done, 1 the model or the machine is at fault, 2 the command line is.)";
 
 struct Form {
@@ -55,6 +57,7 @@ struct Flags {
   std::vector<std::string> shapes;
   codegen::CompileOptions compile;
   std::string dump_dir;
+  bool check = false;
   bool quiet = false;
 };
 
@@ -91,6 +94,8 @@ void add_flags(CLI::App& app, Flags& flags) {
       ->type_name("COUNT")
       ->check(CLI::Range(1, 1024));
   app.add_flag("--profile", flags.compile.profile, "Let dlc-run --profile measure the library's kernels");
+  app.add_flag("--check", flags.check,
+               "List everything in the model that would not compile, without compiling, and end");
   app.add_flag("-q,--quiet", flags.quiet, "No progress and no summary");
   add_pass_flags(app, flags.compile.passes, flags.dump_dir);
   app.add_option("--stop-after", flags.compile.passes.stop_after,
@@ -202,8 +207,19 @@ void write_text(ir::Graph& graph, const Flags& flags, const Form& form, const st
   if (!flags.quiet) fmt::print("{}: {}\n", output, format_bytes(static_cast<int64_t>(text.size())));
 }
 
+void require_only_check(const Flags& flags) {
+  if (!flags.output.empty() || !flags.emit.empty() || !flags.header.empty() ||
+      !flags.compile.weights_file.empty() || stops_early(flags)) {
+    fail(ErrorKind::kUsage, "--check writes nothing: no --output, --emit, --header, --weights or --stop-after");
+  }
+}
+
 int run(Flags& flags) {
   set_dump_target(flags.compile.passes, flags.dump_dir);
+  if (flags.check) {
+    require_only_check(flags);
+    return check_model(flags.model, parse_shapes(flags.shapes), flags.compile.passes);
+  }
   const Form form = choose_form(flags);
   const std::string output = choose_output(flags, form);
   check_outputs(flags, form, output);

@@ -1,11 +1,11 @@
-// What dlc knows of operators.
+// The operators that dlc knows, as text.
 #pragma once
 
 #include <string>
 
 namespace dlc::tools {
 
-// A line an operator: domain, name, and which parts its record has.
+// docs/operators.md: one table a domain.
 std::string format_operators();
 
 }  // namespace dlc::tools

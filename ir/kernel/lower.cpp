@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <set>
 
 #include "ir/kernel/strings.h"
 #include "ir/op.h"
+#include "ir/prune.h"
 #include "runtime/error.h"
 
 namespace dlc::ir {
@@ -121,21 +123,33 @@ void check_strings(const Node& node) {
   }
 }
 
-// Lowers the nodes of a graph in order; errors name the node.
+// Errors name the node.
+void lower_node(Program& program, Region& region, const Node& node,
+                std::map<const Value*, BufferId>& buffers) {
+  try {
+    if (node.op().lower == nullptr) {
+      fail(ErrorKind::kModel, "operator {} has neither kernel nor expansion for this use", node.op().name);
+    }
+    check_strings(node);
+    LowerContext context(program, region, node, buffers);
+    node.op().lower(context);
+  } catch (Error& error) {
+    error.add_context(node.describe());
+    throw;
+  }
+}
+
 void lower_nodes(Program& program, Region& region, const Graph& graph,
                  std::map<const Value*, BufferId>& buffers) {
-  for (const std::unique_ptr<Node>& node : graph.nodes()) {
-    try {
-      if (node->op().lower == nullptr) {
-        fail(ErrorKind::kModel, "operator {} has neither kernel nor expansion for this use", node->op().name);
-      }
-      check_strings(*node);
-      LowerContext context(program, region, *node, buffers);
-      node->op().lower(context);
-    } catch (Error& error) {
-      error.add_context(node->describe());
-      throw;
-    }
+  for (const std::unique_ptr<Node>& node : graph.nodes()) lower_node(program, region, *node, buffers);
+}
+
+using Buffers = std::map<const Value*, BufferId>;
+
+void add_input_buffers(Program& program, const Graph& graph, Buffers& buffers) {
+  for (size_t i = 0; i < graph.inputs().size(); ++i) {
+    const Value* value = graph.inputs()[i];
+    buffers[value] = program.add_buffer(border_buffer(*value, value->name(), BufferKind::kInput, i));
   }
 }
 
@@ -372,11 +386,8 @@ Program lower_to_kernels(const Graph& graph) {
   Program program;
   program.name = graph.name();
   program.symbols = graph.symbols();
-  std::map<const Value*, BufferId> buffers;
-  for (size_t i = 0; i < graph.inputs().size(); ++i) {
-    const Value* value = graph.inputs()[i];
-    buffers[value] = program.add_buffer(border_buffer(*value, value->name(), BufferKind::kInput, i));
-  }
+  Buffers buffers;
+  add_input_buffers(program, graph, buffers);
   std::vector<BufferId> outputs;
   for (size_t i = 0; i < graph.outputs().size(); ++i) {
     const Value* value = graph.outputs()[i];
@@ -398,6 +409,29 @@ Program lower_to_kernels(const Graph& graph) {
         {copy_step(program, source, outputs[i], "output '" + graph.output_names()[i] + "'")});
   }
   return program;
+}
+
+std::vector<std::string> find_lowering_faults(const Graph& graph) {
+  Program program;
+  program.symbols = graph.symbols();
+  Buffers buffers;
+  add_input_buffers(program, graph, buffers);
+  std::vector<std::string> faults;
+  std::set<const Value*> lost;
+  for (const std::unique_ptr<Node>& node : graph.nodes()) {
+    bool reads_lost = false;
+    for_each_read(*node, [&](const Value& value) { reads_lost = reads_lost || lost.contains(&value); });
+    if (!reads_lost) {
+      try {
+        lower_node(program, program.main, *node, buffers);
+        continue;
+      } catch (const Error& error) {
+        faults.emplace_back(error.what());
+      }
+    }
+    lost.insert(node->outputs().begin(), node->outputs().end());
+  }
+  return faults;
 }
 
 }  // namespace dlc::ir

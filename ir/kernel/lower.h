@@ -90,5 +90,7 @@ Expr neutral(Combiner combiner, DType type);
 // Graph -> Program: every node by its lower(). Requires that all types are inferred and all nodes have a
 // lower().
 Program lower_to_kernels(const Graph& graph);
+// What lower_to_kernels() finds wrong with nodes of the graph; nodes that depend on one are left out.
+std::vector<std::string> find_lowering_faults(const Graph& graph);
 
 }  // namespace dlc::ir

@@ -52,6 +52,14 @@ INSTANTIATE_TEST_SUITE_P(
       return name;
     });
 
+TEST(DlcCompile, ChecksAModel) {
+  const ProcessResult good = compile({"--check", digits_model()});
+  EXPECT_EQ(good.code, 0);
+  EXPECT_TRUE(matches(good.out, "^[^\n]*digits.onnx: found nothing that would not compile\n$")) << good.out;
+  const ProcessResult writes = compile({"--check", digits_model(), "-o", "x.so"});
+  expect_fault(writes, 2, "--check writes nothing");
+}
+
 TEST(DlcCompile, NamesTheOutputAfterTheModel) {
   const TemporaryFolder folder;
   ASSERT_EQ(compile({digits_model()}, {.folder = folder.path()}).code, 0);

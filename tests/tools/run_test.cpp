@@ -211,7 +211,9 @@ TEST(DlcRun, RunsTestCases) {
 TEST(DlcRun, ListsOperators) {
   const ProcessResult result = run({"--operators"});
   EXPECT_EQ(result.code, 0);
-  EXPECT_TRUE(matches(result.out, "\nai\\.onnx +MatMul +")) << result.out;
+  EXPECT_TRUE(matches(result.out, "\n\\| MatMul +\\| 1, 9, 13 +\\|")) << result.out;
+  EXPECT_EQ(result.out, read_text((source_dir() / "docs/operators.md").string()))
+      << "docs/operators.md is not current: dlc-run --operators > docs/operators.md";
 }
 
 struct FaultCase {

@@ -35,7 +35,7 @@ LIBRARIES = [
     (r"(llvm|llvm-c|lld)/", {"codegen", "tests/unit/codegen", "tests/bench"}),
     (r"(onnx|google/protobuf)/", {"frontend", "tests/unit/frontend", "tests/conformance", "tests/support", "tests/fuzz"}),
     (r"xsimd/", {"runtime/kernels"}),
-    (r"(png\.h|jpeglib\.h|zlib\.h)", {"runtime/data", "tests"}),
+    (r"(png\.h|jpeglib\.h|zlib\.h|tiffio\.h|openjpeg\.h|webp/.*)", {"runtime/data", "tests"}),
     (r"CLI/", {"tools"}),
     (r"nlohmann/", {"runtime/data", "runtime/training", "passes", "codegen", "tools", "tests"}),
     (r"fmt/", {"runtime", "ir", "frontend", "passes", "codegen", "tools", "tests"}),
