@@ -10,6 +10,7 @@ target_include_directories(dlc_shared INTERFACE $<INSTALL_INTERFACE:${CMAKE_INST
 target_compile_features(dlc_shared INTERFACE cxx_std_20)
 install(TARGETS dlc_shared dlcrt EXPORT dlcTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS dlc_codecs LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 foreach(source ${tool_programs})
   cmake_path(GET source STEM program)
   string(REPLACE _ - program ${program})

@@ -39,7 +39,7 @@ function(dlc_add_test_program folder label)
     target_link_libraries(${name}_tests PRIVATE dlc_llvm)
   endif()
   if(name STREQUAL conformance)
-    add_dependencies(${name}_tests dlc_onnx_cases)
+    add_dependencies(${name}_tests dlc_onnx_cases dlc_codecs)
   endif()
   set_target_properties(${name}_tests PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests"
                         POSITION_INDEPENDENT_CODE OFF)

@@ -127,7 +127,9 @@ const onnx::OpSchema& find_schema(const onnx::NodeProto& node, const Opsets& ops
   const int number = static_cast<int>(std::min<int64_t>(version->second, INT_MAX));
   const onnx::OpSchema* schema = onnx::OpSchemaRegistry::Schema(node.op_type(), number, domain);
   if (schema == nullptr) fail_unknown(node, domain, version->second, functions);
-  if (schema->Deprecated()) {
+  // A form that a later one replaces is upgraded.
+  const bool is_replaced = !onnx::OpSchemaRegistry::Schema(node.op_type(), domain)->Deprecated();
+  if (schema->Deprecated() && !is_replaced) {
     fail(ErrorKind::kModel, "operator {} was removed in opset {}; the model imports opset {}", node.op_type(),
          schema->SinceVersion(), version->second);
   }

@@ -137,7 +137,8 @@ class Graph {
   Graph& operator=(const Graph&) = delete;
 
   const std::string& name() const { return name_; }
-  Graph* parent() const { return parent_; }  // null for the main graph
+  Graph* parent() const { return parent_; }             // null for the main graph
+  void set_parent(Graph* parent) { parent_ = parent; }  // of a sub-graph that moves within its model
 
   static constexpr std::string_view kAbsent = "<absent>";
   // Names of values are unique in the model: one that is taken gets a number.

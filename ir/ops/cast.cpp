@@ -126,6 +126,39 @@ bool expand_cast(Builder& builder, Node& node) {
   return true;
 }
 
+// ---- BitCast
+
+// Packed elements of less than a byte have no address of their own.
+int width_of(const InferContext& context, DType type) {
+  const int width = is_element(type) ? bit_width(type) : 0;
+  if (width < 8) context.fail("elements of type {} have no bits to take over", name(type));
+  return width;
+}
+
+void infer_bit_cast(InferContext& context) {
+  const auto to = static_cast<DType>(context.node().attribute<int64_t>("to"));
+  const int from_width = width_of(context, context.dtype(0)), to_width = width_of(context, to);
+  if (from_width != to_width) {
+    context.fail("attribute 'to': {} has {} bits, but the input's {} has {}", name(to), to_width,
+                 name(context.dtype(0)), from_width);
+  }
+  context.set_output(0, Type(to, context.shape(0)));
+}
+
+// A bool is the byte 0 or 1.
+void lower_bit_cast(LowerContext& context) {
+  const DType from = context.input_type(0).dtype, to = context.output_type().dtype;
+  context.map_output([&](const Index& index) {
+    Expr bits = context.at_input(0, index);
+    if (from == to) return bits;
+    if (from == DType::kBool) bits = cast(bits, DType::kUint8);
+    if (to == DType::kBool) return cast(make(ExprOp::kBitcast, DType::kUint8, {bits}), to);
+    return make(ExprOp::kBitcast, to, {bits});
+  });
+}
+
+// ---- CastLike
+
 void infer_cast_like(InferContext& context) { infer_to(context, context.dtype(1)); }
 
 bool expand_cast_like(Builder& builder, Node& node) {
@@ -143,6 +176,7 @@ void register_cast(OpRegistry& registry) {
                 .expand = expand_cast,
                 .lower = lower_cast,
                 .traits = Trait::kElementwise});
+  registry.add({.name = "BitCast", .infer = infer_bit_cast, .lower = lower_bit_cast});
   registry.add({.name = "CastLike", .infer = infer_cast_like, .expand = expand_cast_like});
 }
 

@@ -332,9 +332,43 @@ void lower_scan(LowerContext& context) {
   }
 }
 
+// A scan with a batch axis in front of everything becomes a scan over the batch of scans.
+void unbatch_scan(Graph& graph, Node& node, int) {
+  if (node.input(0) != nullptr) fail(ErrorKind::kModel, "sequence lengths of Scan 8 are not supported");
+  const size_t inputs = node.inputs().size() - 1, outputs = node.outputs().size();
+  const auto scans = static_cast<size_t>(node.attribute<int64_t>("num_scan_inputs"));
+  if (scans > inputs) fail(ErrorKind::kModel, "num_scan_inputs: expected 1 to {}, found {}", inputs, scans);
+  Attributes attributes = node.take_attributes();
+  if (auto directions = attributes.extract("directions")) {
+    directions.key() = "scan_input_directions";
+    attributes.insert(std::move(directions));
+  }
+  auto body = std::make_shared<Graph>("batch", &graph);
+  std::get<std::shared_ptr<Graph>>(attributes.at("body"))->set_parent(body.get());
+  std::vector<Value*> slices, batches;
+  for (size_t i = 0; i < inputs; ++i) {
+    slices.push_back(body->add_input("", Type()));
+    batches.push_back(node.input(i + 1));
+  }
+  std::vector<std::string> names(outputs);
+  const Node* inner = body->add_node(node.op(), slices, names, std::move(attributes), node.name());
+  body->set_outputs({inner->outputs().begin(), inner->outputs().end()}, names);
+  Node* outer = graph.add_node(node.op(), batches, names,
+                               {{"num_scan_inputs", static_cast<int64_t>(inputs)}, {"body", std::move(body)}},
+                               node.name(), &node);
+  for (size_t i = 0; i < outputs; ++i) {
+    if (node.output(i) == nullptr) continue;
+    graph.replace_all_uses(node.output(i), outer->output(i));
+    graph.pass_name(node.output(i), outer->output(i));
+  }
+  graph.erase(&node);
+}
+
 }  // namespace
 
 OpDef loop_record() { return {.name = "Loop", .infer = infer_loop, .lower = lower_loop}; }
-OpDef scan_record() { return {.name = "Scan", .infer = infer_scan, .lower = lower_scan}; }
+OpDef scan_record() {
+  return {.name = "Scan", .infer = infer_scan, .lower = lower_scan, .upgrades = {{9, unbatch_scan}}};
+}
 
 }  // namespace dlc::ir

@@ -4,6 +4,7 @@
 #include "ir/ops/global_pool.h"
 #include "ir/ops/infer_util.h"
 #include "ir/ops/pool_gradient.h"
+#include "ir/ops/unpool.h"
 #include "ir/ops/window.h"
 
 namespace dlc::ir {
@@ -177,6 +178,7 @@ void register_pool(OpRegistry& registry) {
   registry.add({.name = "AveragePool", .infer = infer_pool<TypeClass::kFloat>, .lower = lower_average_pool});
   registry.add({.name = "LpPool", .infer = infer_lp_pool, .lower = lower_lp_pool});
   register_global_pool(registry);
+  register_max_unpool(registry);
   register_pool_gradient(registry);
 }
 

@@ -241,6 +241,21 @@ void lower_view(LowerContext& context) {
   context.alias_output(0, context.reshaped(context.input(0), context.output_shape(), "reshaped"));
 }
 
+// Without axes, those of extent 1 go. Which these are decides on the rank: they must be known.
+void lower_squeeze(LowerContext& context) {
+  const Shape& shape = context.input_shape(0);
+  for (size_t i = 0; i < shape.size() && !context.has_input(1); ++i) {
+    if (shape[i].is_constant()) continue;
+    const Dim one = Dim(1), distance = max(shape[i] - one, one - shape[i]);
+    std::string message = fmt::format(
+        "{}: the extent {} of axis {} is 1 and would go; give the node its axes, or the model's input its "
+        "shape",
+        context.node().describe(), shape[i].to_string(), i);
+    context.step(Step{CheckStep{.lhs = min(distance, one), .rhs = one, .message = std::move(message)}});
+  }
+  lower_view(context);
+}
+
 void upgrade_axes(Graph& graph, Node& node, int) { ints_attribute_to_input(graph, node, "axes", 1); }
 
 // ---- Expand
@@ -317,7 +332,7 @@ void register_shape(OpRegistry& registry) {
   registry.add({.name = "Squeeze",
                 .infer = infer_squeeze,
                 .expand = expand_squeeze,
-                .lower = lower_view,
+                .lower = lower_squeeze,
                 .upgrades = {{13, upgrade_axes}},
                 .traits = Trait::kMovement});
   registry.add({.name = "Unsqueeze",

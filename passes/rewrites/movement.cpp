@@ -18,13 +18,20 @@ bool keep(Builder& builder, Node& node, Value* value) {
   return true;
 }
 
+// Whether the run must check that no further axis goes.
+bool settles_rank(const Node& node) {
+  return is_op(node, "Squeeze") && node.input(1) == nullptr && !ir::is_static(node.input(0)->shape());
+}
+
 // The same elements in the same order under another shape.
 bool is_reshape(const Node& node) {
+  if (settles_rank(node)) return false;
   return is_op(node, "Reshape") || is_op(node, "Flatten") || is_op(node, "Squeeze") ||
          is_op(node, "Unsqueeze");
 }
 
 bool simplify_reshape(Builder& builder, Node& node) {
+  if (settles_rank(node)) return false;
   Value* x = node.input(0);
   const ir::Shape& shape = node.output()->shape();
   if (x->shape() == shape) return keep(builder, node, x);

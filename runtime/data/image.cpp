@@ -96,15 +96,6 @@ void store(Tensor& tensor, int64_t index, double value) {
 
 }  // namespace
 
-Image decode_image(std::string_view bytes) {
-  Image image = is_png(bytes)    ? decode_png(bytes)
-                : is_jpeg(bytes) ? decode_jpeg(bytes)
-                                 : throw Error(ErrorKind::kData, "is neither a PNG nor a JPEG picture");
-  check(static_cast<int64_t>(image.pixels.size()) == image.width * image.height * 3,
-        "a picture has all its pixels");
-  return image;
-}
-
 Image read_image(const std::string& path) {
   const std::string bytes = read_file(path);
   try {
@@ -118,7 +109,9 @@ bool is_image_file(const std::string& path) {
   std::string ending = path.substr(std::min(path.rfind('.'), path.size()));
   std::transform(ending.begin(), ending.end(), ending.begin(),
                  [](unsigned char c) { return std::tolower(c); });
-  return ending == ".png" || ending == ".jpg" || ending == ".jpeg";
+  constexpr std::string_view kEndings[] = {".png",  ".jpg",  ".jpeg", ".jp2", ".bmp", ".tif",
+                                           ".tiff", ".webp", ".ppm",  ".pgm", ".pbm", ".pnm"};
+  return std::find(std::begin(kEndings), std::end(kEndings), ending) != std::end(kEndings);
 }
 
 Tensor image_tensor(const Image& image, const ImageOptions& options) {

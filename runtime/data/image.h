@@ -20,8 +20,8 @@ struct Image {
   std::vector<uint8_t> pixels;  // height x width x 3
 };
 
-// PNG or JPEG, told by its first bytes; grey, palette and 16-bit pictures become RGB, transparency is
-// dropped. Throws Error(kData), for the file also Error(kIo).
+// JPEG, JPEG 2000, PNG, BMP, TIFF, WebP or PNM, told by its first bytes; grey, palette and 16-bit pictures
+// become RGB, transparency is dropped. Throws Error(kData), for the file also Error(kIo).
 Image decode_image(std::string_view bytes);
 Image read_image(const std::string& path);
 bool is_image_file(const std::string& path);  // by its name's ending

@@ -11,11 +11,14 @@
 namespace dlc::data {
 namespace {
 
-void check_size(int64_t width, int64_t height) {
-  if (width < 1 || height < 1 || width > kMaxImagePixels / height) {
-    fail(ErrorKind::kData, "has {} x {} pixels; the limit is {} in all", width, height, kMaxImagePixels);
-  }
-}
+struct Format {
+  bool (*matches)(std::string_view bytes);
+  Image (*decode)(std::string_view bytes);
+};
+constexpr Format kFormats[] = {
+    {is_png, decode_png}, {is_jpeg, decode_jpeg}, {is_jpeg2000, decode_jpeg2000}, {is_bmp, decode_bmp},
+    {is_pnm, decode_pnm}, {is_tiff, decode_tiff}, {is_webp, decode_webp},
+};
 
 // libjpeg reports by longjmp; nothing with a destructor lives between setjmp() and the calls.
 struct JpegErrors {
@@ -62,6 +65,24 @@ bool finish_jpeg(jpeg_decompress_struct& info, JpegErrors& errors, uint8_t* pixe
 
 }  // namespace
 
+Image decode_image(std::string_view bytes) {
+  for (const Format& format : kFormats) {
+    if (!format.matches(bytes)) continue;
+    Image image = format.decode(bytes);
+    check(static_cast<int64_t>(image.pixels.size()) == image.width * image.height * 3,
+          "a picture has all its pixels");
+    return image;
+  }
+  fail(ErrorKind::kData, "is no picture: expected JPEG, JPEG 2000, PNG, BMP, TIFF, WebP or PNM");
+}
+
+Image new_image(int64_t width, int64_t height) {
+  if (width < 1 || height < 1 || width > kMaxImagePixels / height) {
+    fail(ErrorKind::kData, "has {} x {} pixels; the limit is {} in all", width, height, kMaxImagePixels);
+  }
+  return {width, height, std::vector<uint8_t>(static_cast<size_t>(width * height * 3))};
+}
+
 bool is_png(std::string_view bytes) { return bytes.starts_with("\x89PNG\r\n\x1a\n"); }
 bool is_jpeg(std::string_view bytes) { return bytes.starts_with("\xff\xd8\xff"); }
 
@@ -71,10 +92,9 @@ Image decode_png(std::string_view bytes) {
   if (png_image_begin_read_from_memory(&png, bytes.data(), bytes.size()) == 0) {
     fail(ErrorKind::kData, "is a damaged PNG picture: {}", png.message);
   }
-  Image image{png.width, png.height, {}};
+  Image image;
   try {
-    check_size(image.width, image.height);
-    image.pixels.resize(static_cast<size_t>(image.width * image.height * 3));
+    image = new_image(png.width, png.height);
   } catch (...) {
     png_image_free(&png);
     throw;
@@ -94,10 +114,9 @@ Image decode_jpeg(std::string_view bytes) {
   errors.base.error_exit = on_jpeg_error;
   errors.base.emit_message = on_jpeg_message;
   if (!start_jpeg(info, errors, bytes)) fail(ErrorKind::kData, "is a damaged JPEG picture: {}", errors.text);
-  Image image{info.image_width, info.image_height, {}};
+  Image image;
   try {
-    check_size(image.width, image.height);
-    image.pixels.resize(static_cast<size_t>(image.width * image.height * 3));
+    image = new_image(info.image_width, info.image_height);
   } catch (...) {
     jpeg_destroy_decompress(&info);
     throw;

@@ -153,6 +153,47 @@ int32_t dlc_sequence_split(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_t
 int32_t dlc_sequence_concat(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
                             const int64_t* params);
 
+// The scores of an ensemble of decision trees for every row. Records of nodes are {threshold, number of the
+// tested feature times the size of an element, left child}; a walk goes to the child on the right where the
+// feature is above the threshold. Leaves have an infinite threshold and are their own left child.
+// inputs:  rows float or double [n, columns]; records of the same type of threshold; of every record whether
+//          NaN goes right uint8; trees int32 [trees, 3]: root, depth, target of all leaves or -1; the column
+//          of every tested feature int32; of every record its only weight double, and the begin of its
+//          weights int32 (one more); the target int32 and value double of every weight; what is added to
+//          every target double [targets]
+// outputs: scores [n, targets], scratch (!)
+// params:  n, columns, targets, trees, tested features, aggregate (0 sum, 1 least, 2 greatest), average (1:
+//          divided by the number of trees), columns that there must be
+int32_t dlc_tree_ensemble(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                          const int64_t* params);
+
+// Probabilities of classes from those of each pair of them (Wu, Lin and Weng's second method).
+// inputs:  of every pair (0, 1), (0, 2), ... the share of the first class float [n, pairs]
+// outputs: probabilities float [n, classes], scratch [classes * (classes + 2)]
+// params:  n, classes
+int32_t dlc_couple_probabilities(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                                 const int64_t* params);
+
+// Determinants of square matrices.
+// inputs:  matrices float or double [count, n, n]
+// outputs: determinants of the same type [count], scratch [n * n]
+// params:  count, n
+int32_t dlc_det(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs, const int64_t* params);
+
+// Inverses of square matrices; a singular one fails the run.
+// inputs:  matrices float or double [count, n, n]
+// outputs: matrices of the same type [count, n, n], scratch [2 * n * n]
+// params:  count, n
+int32_t dlc_inverse(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                    const int64_t* params);
+
+// A picture as bytes of pixels. The codecs are a library of their own, loaded by the first call.
+// inputs:  the bytes of a file uint8 [size]
+// outputs: pixels uint8 [height, width, channels] (!)
+// params:  0 RGB, 1 BGR, 2 grey
+int32_t dlc_image_decoder(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                          const int64_t* params);
+
 }  // extern "C"
 
 namespace dlc::kernels {
@@ -192,6 +233,11 @@ inline constexpr KernelSymbol kKernels[] = {
     {"dlc_optional_element", dlc_optional_element},
     {"dlc_sequence_split", dlc_sequence_split},
     {"dlc_sequence_concat", dlc_sequence_concat},
+    {"dlc_tree_ensemble", dlc_tree_ensemble},
+    {"dlc_couple_probabilities", dlc_couple_probabilities},
+    {"dlc_det", dlc_det},
+    {"dlc_inverse", dlc_inverse},
+    {"dlc_image_decoder", dlc_image_decoder},
 };
 
 }  // namespace dlc::kernels
