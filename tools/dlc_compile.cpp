@@ -210,7 +210,8 @@ void write_text(ir::Graph& graph, const Flags& flags, const Form& form, const st
 void require_only_check(const Flags& flags) {
   if (!flags.output.empty() || !flags.emit.empty() || !flags.header.empty() ||
       !flags.compile.weights_file.empty() || stops_early(flags)) {
-    fail(ErrorKind::kUsage, "--check writes nothing: no --output, --emit, --header, --weights or --stop-after");
+    fail(ErrorKind::kUsage,
+         "--check writes nothing: no --output, --emit, --header, --weights or --stop-after");
   }
 }
 
