@@ -1,5 +1,6 @@
-// Ensembles of decision trees. Eight walks go side by side without a branch: of eight rows through one tree,
-// or, where there are fewer rows, of one row through eight trees. The sums do not depend on which it is.
+// Ensembles of decision trees. Eight walks go side by side without a branch: of
+// eight rows through one tree, or, where there are fewer rows, of one row
+// through eight trees. The sums do not depend on which it is.
 #include <utility>
 
 #include "runtime/kernels/kernels.h"
@@ -8,7 +9,8 @@ namespace dlc::kernels {
 namespace {
 
 constexpr int kWalks = 8;
-constexpr int64_t kBlockRows = 64;  // that go through a tree before the next one is begun
+constexpr int64_t kBlockRows = kWalks;  // that go through all trees of a task,
+                                        // so that they stay in the cache
 constexpr int64_t kMaxTasks = 64;
 constexpr uint8_t kDoubleType = 11;  // of ONNX's TensorProto.DataType
 
@@ -73,7 +75,8 @@ template <bool kHasNan, int kStride, class T>
   return record.left + static_cast<int32_t>(right);
 }
 
-// Eight walks of at most `depth` steps. Those through one tree have rows of their own, side by side.
+// Eight walks of at most `depth` steps. Those through one tree have rows of
+// their own, side by side.
 template <bool kHasNan, int kStride, class T>
 [[gnu::always_inline]] inline void walk(const Forest<T>& forest, const T* x, int32_t depth,
                                         int32_t (&at)[kWalks]) {
@@ -260,12 +263,11 @@ int64_t walk_cost(const Job& job) { return job.tree_count > 0 ? 2 + job.trees[jo
 
 // Work is split by blocks of rows, and where these are few by trees.
 void split(Job& job) {
-  constexpr int64_t kTaskNs = 20000;
+  constexpr int64_t kTaskNs = 20000, kFewBlocks = 4, kMaxChunks = 8;
   const int64_t blocks = (job.rows + kBlockRows - 1) / kBlockRows;
   const int64_t parts = blocks < kMaxTasks ? blocks : kMaxTasks;
-  const int64_t rows = job.rows < kBlockRows ? job.rows : kBlockRows;
-  int64_t chunks = blocks >= kMaxTasks / 4 ? 1 : rows * job.tree_count * walk_cost(job) / kTaskNs;
-  if (chunks > 8) chunks = 8;
+  int64_t chunks = blocks >= kFewBlocks ? 1 : job.rows * job.tree_count * walk_cost(job) / kTaskNs;
+  if (chunks > kMaxChunks) chunks = kMaxChunks;
   if (chunks > job.tree_count) chunks = job.tree_count;
   job.chunks = chunks < 1 ? 1 : chunks;
   job.tasks = parts * job.chunks;
