@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runtime/kernels/kernels.h"
 
@@ -21,21 +22,32 @@ using FreeFn = void (*)(Picture* picture);
 constexpr const char* kLibrary = "libdlc_codecs.so.0";
 enum Color : int64_t { kRgb = 0, kBgr = 1, kGray = 2 };
 
-// Where the loader looks; then near the library or program that this code is in.
-void* load_codecs() {
-  if (void* library = dlopen(kLibrary, RTLD_NOW)) return library;
-  Dl_info self;
-  if (dladdr(reinterpret_cast<const void*>(&load_codecs), &self) == 0) return nullptr;
-  const char* end = strrchr(self.dli_fname, '/');
-  const int length = end == nullptr ? 0 : static_cast<int>(end - self.dli_fname) + 1;
+// In the folder of a file, or where libraries lie beside that of programs. Null: not there.
+void* load_near(const char* file) {
+  const char* end = strrchr(file, '/');
+  const int length = end == nullptr ? 0 : static_cast<int>(end - file) + 1;
   constexpr const char* kFolders[] = {"", "../lib/", "../"};
   for (const char* folder : kFolders) {
     char path[4096];
-    const int size = snprintf(path, sizeof(path), "%.*s%s%s", length, self.dli_fname, folder, kLibrary);
+    const int size = snprintf(path, sizeof(path), "%.*s%s%s", length, file, folder, kLibrary);
     if (size < 0 || size >= static_cast<int>(sizeof(path))) continue;
     if (void* library = dlopen(path, RTLD_NOW)) return library;
   }
   return nullptr;
+}
+
+// Where the loader looks; then near the library that this code is in, and near the program.
+void* load_codecs() {
+  if (void* library = dlopen(kLibrary, RTLD_NOW)) return library;
+  Dl_info self;
+  if (dladdr(reinterpret_cast<const void*>(&load_codecs), &self) != 0) {
+    if (void* library = load_near(self.dli_fname)) return library;
+  }
+  char program[4096];
+  const ssize_t size = readlink("/proc/self/exe", program, sizeof(program) - 1);
+  if (size <= 0) return nullptr;
+  program[size] = '\0';
+  return load_near(program);
 }
 
 // The luma of ITU-R BT.601 in fixed point.
