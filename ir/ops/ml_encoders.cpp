@@ -184,9 +184,10 @@ void lower_one_hot_encoder(LowerContext& context) {
   context.reduce(
       known, {context.output_shape().back()}, Combiner::kOr, boolean(false),
       [&](const Index& outer, const Index& inner) { return matches(outer, inner[0]); }, nullptr, "known");
-  check_all(
-      context, context.input_shape(0), [&](const Index& index) { return context.at(known, index); },
-      "elements that are in no category");
+  check_all(context, context.input_shape(0),
+            {[&](const Index& index) { return context.at(known, index); },
+             [&](const Index& index) { return cast(context.at_input(0, index), DType::kInt64); }, "element",
+             "one of cats_int64s"});
 }
 
 // ---- ArrayFeatureExtractor --------------------------------------------------------------------------------

@@ -9,6 +9,7 @@
 
 #include "runtime/error.h"
 #include "tests/support/paths.h"
+#include "tools/test_cases.h"
 
 namespace dlc::test {
 namespace {
@@ -57,6 +58,12 @@ std::vector<fs::path> data_sets(const fs::path& folder) {
     if (!fs::is_directory(set)) return sets;
     sets.push_back(set);
   }
+}
+
+std::vector<Tensor> read_tensors(const fs::path& set, const std::string& role) {
+  std::vector<Tensor> tensors;
+  for (const Value& value : tools::read_values(set, role, {})) tensors.push_back(value.tensor());
+  return tensors;
 }
 
 Expectations::Expectations(const fs::path& path) {

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "runtime/tensor.h"
+
 namespace dlc::test {
 
 struct ModelCase {
@@ -25,6 +27,8 @@ std::vector<ModelCase> real_models();
 std::vector<ModelCase> recorded_networks();
 
 std::vector<std::filesystem::path> data_sets(const std::filesystem::path& folder);
+// Of a data set that holds nothing else: role_0.pb, role_1.pb, ... Error(kData).
+std::vector<Tensor> read_tensors(const std::filesystem::path& set, const std::string& role);
 
 // What is not as strict as for all others, and why: expectations.txt.
 class Expectations {

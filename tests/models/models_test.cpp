@@ -52,9 +52,9 @@ void check(const std::string& fault) {
 void check_set(const ModelCase& item, const runtime::Program& program, const fs::path& set,
                runtime::Context& context, runtime::Context& library, Run& run) {
   const auto bound = [&](const std::string& output) { return expectations().bound(item.name, output); };
-  run.inputs = tools::read_tensors(set, "input");
+  run.inputs = read_tensors(set, "input");
   run.outputs = context.run(run.inputs);
-  check(distance_fault(program, run.outputs, tools::read_tensors(set, "output"), bound));
+  check(distance_fault(program, run.outputs, read_tensors(set, "output"), bound));
   check(identity_fault(program, library.run(run.inputs), run.outputs));
 }
 

@@ -25,7 +25,7 @@ class Runs : public testing::TestWithParam<const char*> {
     if (!std::filesystem::exists(folder)) GTEST_SKIP() << "there is no " << folder.string();
     compiled_ = std::make_unique<CompiledCase>(folder / "model.onnx");
     for (const std::filesystem::path& set : data_sets(folder)) {
-      inputs_.push_back(tools::read_tensors(set, "input"));
+      inputs_.push_back(read_tensors(set, "input"));
     }
     ASSERT_GE(inputs_.size(), 2u);
   }
