@@ -1,5 +1,7 @@
 #include "ir/ops/recurrent_layer.h"
 
+#include <map>
+
 #include "ir/ops/infer_util.h"
 #include "ir/ops/lower_util.h"
 #include "ir/ops/runtime_dims.h"
@@ -29,31 +31,51 @@ std::vector<Direction> directions_of(const Node& node) {
        node.describe(), direction);
 }
 
+namespace {
+
+// What each input has to look like, given X and R.
+std::map<size_t, Shape> expected_shapes(const Node& node, const Shape& x, const Shape& r, int64_t gates) {
+  constexpr size_t kInitialH = 5, kInitialC = 6, kPeepholes = 7;
+  const Dim count = static_cast<int64_t>(directions_of(node).size());
+  const Dim& hidden = r[2];
+  const bool batch_first = is_batch_first(node);
+  const Dim& batch = x[batch_first ? 0 : 1];
+  const Shape state = batch_first ? Shape{batch, count, hidden} : Shape{count, batch, hidden};
+  const Dim rows = Dim(gates) * hidden;
+  return {{kW, {count, rows, x[2]}},
+          {kR, {count, rows, hidden}},
+          {kBias, {count, Dim(2) * rows}},
+          {kLengths, {batch}},
+          {kInitialH, state},
+          {kInitialC, state},
+          {kPeepholes, {count, Dim(3) * hidden}}};
+}
+
+std::string axis_of(size_t input, size_t axis) { return fmt::format("axis {} of input {}", axis, input); }
+
+}  // namespace
+
 void infer_recurrent(InferContext& context, int64_t gates, bool has_cell) {
   for (size_t i = 0; i < 3; ++i) {
     require_type(context, i, TypeClass::kFloat);
     require_rank(context, i, 3);
   }
-  Dim count = static_cast<int64_t>(directions_of(context.node()).size());
   const Shape& x = context.shape(kX);
-  const Shape& r = context.shape(kR);
-  Dim hidden = r[2];
-  require_equal_extents(context, context.shape(kW)[0], count, "directions of W");
-  require_equal_extents(context, r[0], count, "directions of R");
-  require_equal_extents(context, context.shape(kW)[1], Dim(gates) * hidden, "rows of W");
-  require_equal_extents(context, r[1], Dim(gates) * hidden, "rows of R");
-  require_equal_extents(context, context.shape(kW)[2], x[2], "columns of W");
-  if (context.has_input(kBias)) {
-    require_rank(context, kBias, 2);
-    require_equal_extents(context, context.shape(kBias)[1], Dim(2 * gates) * hidden, "columns of B");
+  const std::map<size_t, Shape> expected = expected_shapes(context.node(), x, context.shape(kR), gates);
+  for (const auto& [input, shape] : expected) {
+    if (!context.has_input(input)) continue;
+    require_rank(context, input, static_cast<int64_t>(shape.size()));
+    for (size_t axis = 0; axis < shape.size(); ++axis)
+      require_equal_extents(context, context.shape(input)[axis], shape[axis], axis_of(input, axis));
   }
-  bool batch_first = is_batch_first(context.node());
+  const Shape& r = expected.at(kR);
+  const bool batch_first = is_batch_first(context.node());
   const Dim& steps = x[batch_first ? 1 : 0];
   const Dim& batch = x[batch_first ? 0 : 1];
-  DType type = context.dtype(kX);
-  Shape state = batch_first ? Shape{batch, count, hidden} : Shape{count, batch, hidden};
+  const DType type = context.dtype(kX);
+  const Shape state = batch_first ? Shape{batch, r[0], r[2]} : Shape{r[0], batch, r[2]};
   context.set_output(
-      0, Type(type, batch_first ? Shape{batch, steps, count, hidden} : Shape{steps, count, batch, hidden}));
+      0, Type(type, batch_first ? Shape{batch, steps, r[0], r[2]} : Shape{steps, r[0], batch, r[2]}));
   context.set_output(1, Type(type, state));
   if (has_cell) context.set_output(2, Type(type, state));
 }
@@ -73,6 +95,7 @@ RecurrentLayer::RecurrentLayer(LowerContext& context, size_t index, Direction di
       type_(compute_type(context.input_type(kX).dtype)),
       hidden_(context.input_shape(kR)[2]),
       x_(context.input(kX)) {
+  if (index == 0) check_shapes();
   if (batch_first_) x_ = permute(context, x_, {1, 0, 2}, "x");
   const Shape& shape = context.program().buffer(x_).shape;
   steps_ = shape[0];
@@ -83,6 +106,16 @@ RecurrentLayer::RecurrentLayer(LowerContext& context, size_t index, Direction di
     // [time, direction, batch, hidden]
     if (batch_first_) y = permute(context, y, {1, 2, 0, 3}, "y");
     y_ = select_axis(context, y, 1, Dim(static_cast<int64_t>(index)), "y");
+  }
+}
+
+// What only the run knows of symbolic extents.
+void RecurrentLayer::check_shapes() {
+  for (const auto& [input, shape] : expected_shapes(context_.node(), context_.input_shape(kX),
+                                                    context_.input_shape(kR), static_cast<int64_t>(gates_))) {
+    if (!context_.has_input(input)) continue;
+    for (size_t axis = 0; axis < shape.size(); ++axis)
+      check_equal(context_, context_.input_shape(input)[axis], shape[axis], axis_of(input, axis));
   }
 }
 

@@ -66,6 +66,7 @@ class RecurrentLayer {
   void finish(BufferId state, size_t output);
 
  private:
+  void check_shapes();
   LowerContext& context_;
   size_t index_;
   Direction direction_;

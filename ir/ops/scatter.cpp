@@ -242,6 +242,10 @@ void infer_tensor_scatter(InferContext& context) {
     require_equal_extents(context, context.shape(0)[i], context.shape(1)[i],
                           fmt::format("axis {} of update", i));
   }
+  if (context.has_input(2)) {
+    require_rank(context, 2, 1);
+    require_equal_extents(context, context.shape(0)[0], context.shape(2)[0], "axis 0 of write_indices");
+  }
   infer_same_as_input(context);
 }
 

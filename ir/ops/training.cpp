@@ -30,6 +30,8 @@ void infer_optimizer(InferContext& context) {
       require_equal_extents(context, context.shape(other)[axis], context.shape(x)[axis],
                             "tensor and gradient");
   }
+  if (context.node().outputs().size() != count * (kStates + 1))
+    context.fail("expected {} outputs, found {}", count * (kStates + 1), context.node().outputs().size());
   // The new tensors, then the new states.
   for (size_t i = 0; i < count * (kStates + 1); ++i)
     context.set_output(i, context.input(kFirstTensor + i % count));
