@@ -213,13 +213,11 @@ int32_t dlc_session_create(const dlc_program* program, const dlc_session_options
 void dlc_session_release(dlc_session* session) { delete session; }
 
 dlc_tensor dlc_make_tensor(void* data, uint8_t dtype, int32_t rank, int64_t* shape) {
-  const dlc::model::ElementType type = dlc::model::element_type(dtype);
-  return {data, 1, 0, rank, type.code, type.bits, 1, shape, nullptr, 0};
+  return dlc::model::dense_tensor(data, dlc::model::element_type(dtype), rank, shape);
 }
 
 dlc_tensor dlc_make_value(dlc_value* value) {
-  constexpr uint8_t kOpaque = 3;
-  return {value, 1, 0, 0, kOpaque, 64, 1, nullptr, nullptr, 0};
+  return dlc::model::dense_tensor(value, dlc::model::kValueElement, 0, nullptr);
 }
 
 int32_t dlc_run(dlc_session* session, const dlc_tensor* inputs, dlc_tensor* outputs) {

@@ -40,8 +40,30 @@ function(dlc_add_model_runtime_objects prefix variable options)
   set(${variable} ${prefix}_common ${isa_libraries} PARENT_SCOPE)
 endfunction()
 
-# dlcrt: the archive. dlc_model_runtime_bytes: the archive as data. DLC_MODEL_RUNTIME_LIBRARIES: its code as objects, for
-# libdlc. model_runtime_objects.txt lists the archive's objects with their ISA, for check_archive.py.
+# Writes assembly that holds the bytes of FILE between the hidden symbols NAME_begin and NAME_end. VARIABLE gets its
+# path.
+function(dlc_embed_file variable name file)
+  set(assembly "${PROJECT_BINARY_DIR}/${name}.S")
+  file(CONFIGURE OUTPUT "${assembly}" @ONLY CONTENT [[
+    .section .rodata.@name@, "a"
+    .balign 16
+    .globl @name@_begin
+    .hidden @name@_begin
+@name@_begin:
+    .incbin "@file@"
+    .globl @name@_end
+    .hidden @name@_end
+@name@_end:
+    .byte 0
+    .section .note.GNU-stack, "", %progbits
+]])
+  set_source_files_properties("${assembly}" PROPERTIES OBJECT_DEPENDS "${file}")
+  set(${variable} "${assembly}" PARENT_SCOPE)
+endfunction()
+
+# dlcrt: the archive. dlc_model_runtime_bytes: the archive and runtime/model/types.h as data.
+# DLC_MODEL_RUNTIME_LIBRARIES: its code as objects, for libdlc. model_runtime_objects.txt lists the archive's objects
+# with their ISA, for check_archive.py.
 function(dlc_add_model_runtime)
   dlc_add_model_runtime_objects(dlc_model_runtime libraries dlc_plain_options)
   # The objects themselves: a dependency on their libraries would have to be installed with the archive.
@@ -61,22 +83,8 @@ function(dlc_add_model_runtime)
   file(GENERATE OUTPUT "${PROJECT_BINARY_DIR}/model_runtime_objects.txt" CONTENT "${object_list}")
   set(DLC_MODEL_RUNTIME_LIBRARIES ${libraries} PARENT_SCOPE)
 
-  set(assembly "${PROJECT_BINARY_DIR}/runtime_archive.S")
-  file(CONFIGURE OUTPUT "${assembly}" @ONLY CONTENT [[
-    .section .rodata.dlc_runtime_archive, "a"
-    .balign 16
-    .globl dlc_runtime_archive_begin
-    .hidden dlc_runtime_archive_begin
-dlc_runtime_archive_begin:
-    .incbin "libdlcrt.a"
-    .globl dlc_runtime_archive_end
-    .hidden dlc_runtime_archive_end
-dlc_runtime_archive_end:
-    .byte 0
-    .section .note.GNU-stack, "", %progbits
-]])
-  set_source_files_properties("${assembly}" PROPERTIES OBJECT_DEPENDS "${PROJECT_BINARY_DIR}/libdlcrt.a")
-  add_library(dlc_model_runtime_bytes OBJECT "${assembly}")
-  target_compile_options(dlc_model_runtime_bytes PRIVATE "-Wa,-I${PROJECT_BINARY_DIR}")
+  dlc_embed_file(archive_bytes dlc_runtime_archive "${PROJECT_BINARY_DIR}/libdlcrt.a")
+  dlc_embed_file(types_bytes dlc_model_types "${PROJECT_SOURCE_DIR}/runtime/model/types.h")
+  add_library(dlc_model_runtime_bytes OBJECT "${archive_bytes}" "${types_bytes}")
   add_dependencies(dlc_model_runtime_bytes dlcrt)
 endfunction()

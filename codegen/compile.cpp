@@ -54,6 +54,11 @@ class Compilation {
  public:
   explicit Compilation(const CompileOptions& options)
       : start_(Clock::now()), options_(options), target_(Target::parse(options_.cpu)) {}
+  Compilation(ir::Graph& graph, const CompileOptions& options, int kernels_per_unit = kKernelsPerUnit)
+      : Compilation(options) {
+    lower(graph);
+    emit(kernels_per_unit);
+  }
 
   // The first step. The graph is not needed after it.
   void lower(ir::Graph& graph) {
@@ -72,7 +77,7 @@ class Compilation {
   }
 
   // The second one: optimised LLVM IR.
-  void emit(int kernels_per_unit = kKernelsPerUnit) {
+  void emit(int kernels_per_unit) {
     show_stage(0);
     constants_ = std::make_unique<ConstantPool>(program_);
     units_ = std::make_unique<CodeUnits>(target_, name_, options_.threads);
@@ -202,17 +207,14 @@ LinkInput link_input(const CompiledModel& model, const CompileOptions& options) 
 }  // namespace
 
 CompiledModel compile_to_object(ir::Graph& graph, const CompileOptions& options) {
-  Compilation compilation(options);
-  compilation.lower(graph);
-  compilation.emit();
-  return compilation.to_model();
+  return Compilation(graph, options).to_model();
 }
 
 CompiledModel compile_to_object(std::unique_ptr<ir::Graph> graph, const CompileOptions& options) {
   Compilation compilation(options);
   compilation.lower(*graph);
   graph.reset();
-  compilation.emit();
+  compilation.emit(kKernelsPerUnit);
   return compilation.to_model();
 }
 
@@ -238,17 +240,11 @@ runtime::Program compile(ir::Graph& graph, const CompileOptions& options) {
 }
 
 std::string emit_llvm(ir::Graph& graph, const CompileOptions& options) {
-  Compilation compilation(options);
-  compilation.lower(graph);
-  compilation.emit(kOneUnit);
-  return compilation.to_llvm();
+  return Compilation(graph, options, kOneUnit).to_llvm();
 }
 
 std::string emit_assembly(ir::Graph& graph, const CompileOptions& options) {
-  Compilation compilation(options);
-  compilation.lower(graph);
-  compilation.emit(kOneUnit);
-  return compilation.to_assembly_text();
+  return Compilation(graph, options, kOneUnit).to_assembly_text();
 }
 
 }  // namespace dlc::codegen

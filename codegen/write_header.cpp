@@ -7,8 +7,22 @@
 #include "codegen/dims_table.h"
 #include "runtime/error.h"
 
+extern "C" {
+extern const char dlc_model_types_begin[];
+extern const char dlc_model_types_end[];
+}
+
 namespace dlc::codegen {
 namespace {
+
+// The part of runtime/model/types.h that headers of models repeat.
+std::string value_types() {
+  constexpr std::string_view kBegin = "#ifndef DLC_VALUE_TYPES\n", kEnd = "#endif /* DLC_VALUE_TYPES */\n";
+  const std::string_view text(dlc_model_types_begin, dlc_model_types_end);
+  const size_t begin = text.find(kBegin), end = text.find(kEnd);
+  check(begin < end && end != text.npos, "the marks of what values are");
+  return std::string(text.substr(begin, end + kEnd.size() - begin));
+}
 
 constexpr const char* kKeywords[] = {
     "auto",   "bool",     "break",    "case",     "char",      "const",    "continue", "default", "do",
@@ -18,47 +32,6 @@ constexpr const char* kKeywords[] = {
     "delete", "export",   "friend",   "mutable",  "namespace", "new",      "operator", "private", "protected",
     "public", "template", "this",     "throw",    "try",       "typename", "using",    "virtual", "true",
     "false",  "and",      "or",       "not",      "xor"};
-
-// As in runtime/model/types.h.
-constexpr const char* kValueTypes = R"(#ifndef DLC_VALUE_TYPES
-#define DLC_VALUE_TYPES
-/* DLTensor of dlpack.h, field by field. Elements of a tensor of strings are dlc_strings, of type code 3
- * (opaque) and 128 bits. A value that is no tensor is passed in the place of one: type code 3, 64 bits, no
- * axes, data points to a dlc_value. */
-typedef struct dlc_tensor {
-  void* data;
-  int32_t device_type; /* 1: CPU */
-  int32_t device_id;
-  int32_t ndim;
-  uint8_t type_code; /* DLDataTypeCode: 0 int, 1 uint, 2 float, 3 opaque, 4 bfloat, 5 complex, 6 bool */
-  uint8_t type_bits;
-  uint16_t type_lanes;
-  int64_t* shape;
-  int64_t* strides; /* in elements; null: dense row-major */
-  uint64_t byte_offset;
-} dlc_tensor;
-
-/* A string of UTF-8. Given ones may have size -1: up to the first zero byte. Those of a run's outputs are
- * followed by a zero byte. */
-typedef struct dlc_string {
-  const char* data;
-  int64_t size;
-} dlc_string;
-
-typedef enum dlc_kind { DLC_TENSOR = 0, DLC_SEQUENCE = 1, DLC_OPTIONAL = 2, DLC_MAP = 3 } dlc_kind;
-
-/* A value of any kind. Those of a run's outputs, with all they point to, belong to the context; they are
- * valid until its next run. */
-typedef struct dlc_value {
-  int32_t kind;               /* dlc_kind */
-  int64_t count;              /* of a sequence's elements, or of a map's entries; of an optional: 0 or 1 */
-  struct dlc_value* elements; /* of a sequence or an optional */
-  dlc_tensor keys;            /* of a map: [count] */
-  dlc_tensor tensor;          /* a tensor; of a map: the values [count] */
-} dlc_value;
-#endif /* DLC_VALUE_TYPES */
-
-)";
 
 // C names for texts, all different.
 std::vector<std::string> field_names(const std::vector<std::string>& texts) {
@@ -171,7 +144,7 @@ extern "C" {{
     for (const auto* buffers : {&inputs_, &outputs_}) {
       for (const ir::Buffer* buffer : *buffers) needed = needed || buffer->border_type;
     }
-    if (needed) text_ += kValueTypes;
+    if (needed) text_ += value_types() + "\n";
   }
 
   void write_dims() {

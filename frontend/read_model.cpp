@@ -1,8 +1,6 @@
 #include "frontend/read_model.h"
 
-#include <filesystem>
-#include <new>
-
+#include "frontend/guarded.h"
 #include "frontend/import_model.h"
 #include "frontend/model_file.h"
 #include "runtime/error.h"
@@ -14,26 +12,6 @@ std::unique_ptr<ir::Graph> import_model(onnx::ModelProto& model, const std::stri
                                         const ReadOptions& options) {
   TensorSource tensors{RawData(model), ExternalData(folder), options.max_model_bytes};
   return Importer(model, tensors, options).run();
-}
-
-// Calls `read`; whatever it throws becomes an Error that names the source.
-template <class Read>
-auto guarded(const std::string& source, Read&& read) {
-  try {
-    return read();
-  } catch (Error& error) {
-    throw error.add_context(source);
-  } catch (const std::bad_alloc&) {
-    fail(ErrorKind::kResource, "{}: out of memory", source);
-  } catch (const std::exception& error) {
-    // What the ONNX library finds wrong with a model.
-    fail(ErrorKind::kModel, "{}: {}", source, error.what());
-  }
-}
-
-std::string folder_of(const std::string& path) {
-  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
-  return folder.empty() ? "." : folder.string();
 }
 
 }  // namespace

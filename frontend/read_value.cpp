@@ -2,6 +2,7 @@
 #include <onnx/onnx-data.pb.h>
 
 #include "frontend/external_data.h"
+#include "frontend/guarded.h"
 #include "frontend/model_file.h"
 #include "frontend/read_model.h"
 #include "frontend/read_tensor.h"
@@ -142,8 +143,7 @@ Value read_file(const std::string& path, const char* name) {
   Message proto;
   if (!parse_message_file(path, kMaxBytes, proto))
     fail(ErrorKind::kData, "is not an ONNX {}, or truncated", name);
-  const size_t slash = path.rfind('/');
-  return ValueReader(slash == std::string::npos ? "." : path.substr(0, slash)).read(proto);
+  return ValueReader(folder_of(path)).read(proto);
 }
 
 Value read_kind(const std::string& path, ValueKind kind) {
@@ -163,12 +163,7 @@ Value read_kind(const std::string& path, ValueKind kind) {
 }  // namespace
 
 Value read_value_proto(const std::string& path, ValueKind kind) {
-  try {
-    return read_kind(path, kind);
-  } catch (Error& error) {
-    error.add_context(path);
-    throw;
-  }
+  return guarded(path, [&] { return read_kind(path, kind); });
 }
 
 }  // namespace dlc::frontend

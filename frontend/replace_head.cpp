@@ -155,7 +155,7 @@ class HeadReplacer {
 
   void run() {
     Layer layer = finder_.find();
-    const onnx::TensorProto weight = *finder_.initializer(layer.weight.name);
+    const onnx::TensorProto& weight = *finder_.initializer(layer.weight.name);
     old_classes_ = weight.dims(static_cast<int>(layer.weight.axis));
     scale_ = 1 / std::sqrt(static_cast<double>(features_of(weight, layer.weight.axis)));
     std::string name = fill(layer.weight.name, layer.weight.axis);

@@ -1,8 +1,8 @@
 #include "frontend/write_model.h"
 
 #include <algorithm>
-#include <filesystem>
 
+#include "frontend/guarded.h"
 #include "frontend/model_file.h"
 #include "frontend/read_tensor.h"
 #include "frontend/write_tensor.h"
@@ -10,11 +10,6 @@
 
 namespace dlc::frontend {
 namespace {
-
-std::string folder_of(const std::string& path) {
-  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
-  return folder.empty() ? "." : folder.string();
-}
 
 // Calls `visit` with every tensor of the graph and its sub-graphs, and the name of its value; empty: it has
 // none.
@@ -35,9 +30,9 @@ void visit_tensors(onnx::GraphProto& graph, const Visit& visit) {
 
 // Gives each Identity of a vector a tensor of its own.
 void separate_vectors(onnx::GraphProto& graph) {
-  std::map<std::string, onnx::TensorProto> vectors;
+  std::map<std::string, const onnx::TensorProto*> vectors;
   for (const onnx::TensorProto& tensor : graph.initializer()) {
-    if (tensor.dims_size() == 1) vectors[tensor.name()] = tensor;
+    if (tensor.dims_size() == 1) vectors[tensor.name()] = &tensor;
   }
   std::set<std::string> outputs;
   for (const onnx::ValueInfoProto& output : graph.output()) outputs.insert(output.name());
@@ -48,7 +43,7 @@ void separate_vectors(onnx::GraphProto& graph) {
     auto it = vectors.find(node.input(0));
     if (it == vectors.end()) return false;
     onnx::TensorProto& own = *graph.add_initializer();
-    own = it->second;
+    own = *it->second;
     own.set_name(node.output(0));
     return true;
   };
@@ -59,7 +54,7 @@ void separate_vectors(onnx::GraphProto& graph) {
 
 std::string pack_model(const std::string& path) {
   const ReadOptions options;
-  try {
+  return guarded(path, [&] {
     const std::unique_ptr<onnx::ModelProto> model = parse_model_file(path, options);
     TensorSource source{RawData(), ExternalData(folder_of(path)), options.max_model_bytes};
     visit_tensors(*model->mutable_graph(), [&](onnx::TensorProto& tensor, const std::string& name) {
@@ -72,9 +67,7 @@ std::string pack_model(const std::string& path) {
     });
     separate_vectors(*model->mutable_graph());
     return to_bytes(*model);
-  } catch (Error& error) {
-    throw error.add_context(path);
-  }
+  });
 }
 
 std::set<std::string> tensor_names(std::string_view model) {

@@ -1,5 +1,7 @@
 #include "ir/builder.h"
 
+#include <numeric>
+
 #include "ir/op.h"
 #include "runtime/error.h"
 
@@ -81,6 +83,13 @@ void Builder::replace(Node& node, size_t i, Value* value) {
   }
   graph_.replace_all_uses(old, value);
   graph_.pass_name(old, value);
+}
+
+std::vector<int64_t> swap_last_axes(size_t rank) {
+  std::vector<int64_t> perm(rank);
+  std::iota(perm.begin(), perm.end(), 0);
+  std::swap(perm[rank - 1], perm[rank - 2]);
+  return perm;
 }
 
 }  // namespace dlc::ir

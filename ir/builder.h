@@ -49,4 +49,7 @@ class Builder {
   std::string name_;  // of new nodes
 };
 
+// The perm of a Transpose that exchanges rows and columns: the last two of `rank` axes, 2 at least.
+std::vector<int64_t> swap_last_axes(size_t rank);
+
 }  // namespace dlc::ir

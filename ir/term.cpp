@@ -33,6 +33,8 @@ Term transpose(const Term& x, std::vector<int64_t> perm) {
   return {x.builder(), x.builder().transpose(x, std::move(perm))};
 }
 
+Term transpose_matrices(const Term& x) { return transpose(x, swap_last_axes(x.shape().size())); }
+
 Term expand(const Term& x, const Shape& shape) {
   if (x.shape() == shape) return x;
   return x.apply("Expand", {x.builder().dims(shape)});

@@ -74,6 +74,7 @@ inline Term pow(const Term& x, double y) { return pow(x, x.number(y)); }
 
 Term reshape(const Term& x, const Shape& shape);
 Term transpose(const Term& x, std::vector<int64_t> perm);
+Term transpose_matrices(const Term& x);  // exchanges the last two axes
 // Repeats x, which broadcasts to the shape.
 Term expand(const Term& x, const Shape& shape);
 // Over the axes, which stay with extent 1.

@@ -33,13 +33,23 @@ bool expand(ir::Graph& graph, ir::Node& node) {
 
 bool expand_with_subgraphs(ir::Graph& graph, ir::Node& node);
 
-bool expand_all(ir::Graph& graph) {
+// With `faults`, nodes that cannot be expanded are erased, and these say why.
+bool expand_all(ir::Graph& graph, std::vector<std::string>* faults = nullptr) {
   bool changed = false;
+  std::set<const ir::Node*> faulty;
   for (auto it = graph.nodes().begin(); it != graph.nodes().end();) {
     ir::Node& node = **it;
     ++it;
-    changed |= expand_with_subgraphs(graph, node);
+    try {
+      changed |= expand_with_subgraphs(graph, node);
+    } catch (const Error& error) {
+      if (faults == nullptr) throw;
+      faults->emplace_back(error.what());
+      faulty.insert(&node);
+    }
   }
+  if (!faulty.empty())
+    ir::erase_with_dependents(graph, [&](const ir::Node& node) { return faulty.contains(&node); });
   return changed;
 }
 
@@ -51,30 +61,11 @@ bool expand_with_subgraphs(ir::Graph& graph, ir::Node& node) {
   return true;
 }
 
-// The same for the main graph, whose faulty nodes are erased.
-bool expand_healthy(ir::Graph& graph, std::vector<std::string>& faults) {
-  bool changed = false;
-  std::set<const ir::Node*> faulty;
-  for (auto it = graph.nodes().begin(); it != graph.nodes().end();) {
-    ir::Node& node = **it;
-    ++it;
-    try {
-      changed |= expand_with_subgraphs(graph, node);
-    } catch (const Error& error) {
-      faults.emplace_back(error.what());
-      faulty.insert(&node);
-    }
-  }
-  if (!faulty.empty())
-    ir::erase_with_dependents(graph, [&](const ir::Node& node) { return faulty.contains(&node); });
-  return changed;
-}
-
 }  // namespace
 
 void expand_composites(ir::Graph& graph, PassContext& context) {
   int rounds = 0;
-  while (context.faults != nullptr ? expand_healthy(graph, *context.faults) : expand_all(graph)) {
+  while (expand_all(graph, context.faults)) {
     check(++rounds < kMaxRounds, "definitions of operators do not refer to one another");
   }
   if (rounds == 0) return;

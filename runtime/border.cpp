@@ -7,8 +7,6 @@
 namespace dlc::runtime {
 namespace {
 
-constexpr uint8_t kOpaque = 3;
-
 dlc_kind kind_number(ValueKind kind) {
   switch (kind) {
     case ValueKind::kTensor:
@@ -57,16 +55,8 @@ Value value_from_border(const dlc_value_info& info, const dlc_value& from) {
 
 dlc_tensor border_tensor(const Tensor& tensor) {
   const model::ElementType type = model::element_type(static_cast<uint8_t>(tensor.dtype()));
-  return {const_cast<void*>(tensor.data()),
-          1,
-          0,
-          static_cast<int32_t>(tensor.rank()),
-          type.code,
-          type.bits,
-          1,
-          const_cast<int64_t*>(tensor.shape().data()),
-          nullptr,
-          0};
+  return model::dense_tensor(const_cast<void*>(tensor.data()), type, static_cast<int32_t>(tensor.rank()),
+                             const_cast<int64_t*>(tensor.shape().data()));
 }
 
 BorderValues::BorderValues(const std::vector<Value>& values) {
@@ -84,7 +74,7 @@ void BorderValues::add(const Value& value) {
   }
   std::vector<dlc_value>& place = values_.emplace_back();
   place.push_back(this->value(value));
-  tensors_.push_back({place.data(), 1, 0, 0, kOpaque, 64, 1, nullptr, nullptr, 0});
+  tensors_.push_back(model::dense_tensor(place.data(), model::kValueElement, 0, nullptr));
 }
 
 dlc_tensor BorderValues::tensor(const Tensor& tensor) {

@@ -1,7 +1,7 @@
 // Values of C++ programs as those of the C border, and back.
 #pragma once
 
-#include <deque>
+#include <list>
 #include <memory>
 #include <vector>
 
@@ -29,8 +29,8 @@ class BorderValues {
   dlc_value value(const Value& value);
 
   std::vector<dlc_tensor> tensors_;
-  std::deque<std::vector<dlc_string>> strings_;
-  std::deque<std::vector<dlc_value>> values_;
+  std::list<std::vector<dlc_string>> strings_;
+  std::list<std::vector<dlc_value>> values_;
 };
 
 // A copy of an output.

@@ -56,4 +56,7 @@ bool is_float(DType type);    // IEEE and small floats, not complex
 bool is_integer(DType type);  // signed and unsigned, all widths; not bool
 bool is_signed(DType type);   // floats and signed integers
 
+// The float type that numbers of a type are computed in: double stays, everything else is computed in float.
+constexpr DType wide_type(DType type) { return type == DType::kDouble ? DType::kDouble : DType::kFloat; }
+
 }  // namespace dlc

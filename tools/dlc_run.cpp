@@ -178,14 +178,6 @@ int run_compare(const Flags& flags) {
   return kExitDone;
 }
 
-int run_profile(const Flags& flags, const LoadedModel& model, const std::vector<Value>& inputs) {
-  const std::vector<runtime::KernelTime> times =
-      measure_kernels(model.program, inputs, flags.bench_options.threads, flags.bench_options.seconds);
-  data::write_file(flags.profile, format_trace(model.program.name(), times));
-  fmt::print("{}", format_table(times));
-  return kExitDone;
-}
-
 int run_once(const Flags& flags, const LoadedModel& model, const std::vector<Value>& inputs) {
   std::vector<std::string> labels;
   if (!flags.labels.empty()) labels = read_labels(flags.labels);
@@ -257,7 +249,11 @@ int run(Flags& flags) {
     fmt::print("{}", flags.json ? format_json(result) + "\n" : format_text(result));
     return kExitDone;
   }
-  if (!flags.profile.empty()) return run_profile(flags, model, inputs.values);
+  if (!flags.profile.empty()) {
+    write_profile(model.program, inputs.values, flags.bench_options.threads, flags.bench_options.seconds,
+                  flags.profile);
+    return kExitDone;
+  }
   return run_once(flags, model, inputs.values);
 }
 

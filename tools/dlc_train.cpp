@@ -57,13 +57,11 @@ void print_head(const std::string& bytes) {
 int inspect(const Flags& flags) {
   const std::string bytes = frontend::pack_model(flags.model);
   auto graph = frontend::parse_model(bytes, "", {.input_shapes = parse_shapes(flags.training.shapes)});
-  const std::vector<passes::Parameter> parameters = passes::find_parameters(*graph);
-  const std::set<std::string> stored = frontend::tensor_names(bytes);
+  const std::vector<passes::Parameter> parameters = stored_parameters(*graph, bytes);
   int64_t total = 0;
   int64_t count = 0;
   fmt::print("{:<48} {:<24} {:>10}  {}\n", "parameter", "type", "elements", "of");
   for (const passes::Parameter& parameter : parameters) {
-    if (!stored.contains(parameter.name)) continue;
     const Tensor& value = parameter.value;
     std::string type = fmt::format("{}[{}]", name(value.dtype()), fmt::join(value.shape(), ", "));
     fmt::print("{:<48} {:<24} {:>10}  {}{}\n", parameter.name, type, value.size(), parameter.user,

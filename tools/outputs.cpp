@@ -12,6 +12,7 @@
 #include "runtime/data/npy.h"
 #include "runtime/error.h"
 #include "tools/inputs.h"
+#include "tools/tool.h"
 
 namespace dlc::tools {
 namespace {
@@ -114,9 +115,7 @@ std::string summarize(const std::string& name, const Value& value) {
 
 void write_outputs(const std::string& folder, const std::vector<runtime::ValueInfo>& infos,
                    const std::vector<Value>& outputs) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) fail(ErrorKind::kIo, "{}: cannot be made: {}", folder, error.message());
+  make_folder(folder);
   std::set<std::string> taken;
   for (size_t i = 0; i < outputs.size(); ++i) {
     write_value(folder, infos[i].name, outputs[i], taken);

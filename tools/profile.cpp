@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "runtime/data/files.h"
 #include "runtime/error.h"
 
 namespace dlc::tools {
@@ -114,6 +115,13 @@ std::string format_table(const std::vector<KernelTime>& times, size_t rows) {
   }
   if (sorted.size() > rows) text += fmt::format("{:>10}  and {} more\n", "", sorted.size() - rows);
   return text + fmt::format("{:>10.1f}  in all, {} kernel calls\n", total, calls);
+}
+
+void write_profile(const runtime::Program& program, const std::vector<Value>& inputs, int threads,
+                   double seconds, const std::string& file) {
+  const std::vector<runtime::KernelTime> times = measure_kernels(program, inputs, threads, seconds);
+  data::write_file(file, format_trace(program.name(), times));
+  fmt::print("{}", format_table(times));
 }
 
 }  // namespace dlc::tools

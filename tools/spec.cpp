@@ -26,9 +26,7 @@ Spec::Spec(std::string flag, const std::string& text) : flag_(std::move(flag)) {
 const std::string* Spec::take(const std::string& key) {
   known_.push_back(key);
   auto it = values_.find(key);
-  if (it == values_.end()) return nullptr;
-  taken_.push_back(key);
-  return &it->second;
+  return it == values_.end() ? nullptr : &it->second;
 }
 
 double Spec::number(const std::string& key, double fallback) {
@@ -50,7 +48,7 @@ std::vector<double> Spec::numbers(const std::string& key) {
 
 void Spec::finish() const {
   for (const auto& [key, value] : values_) {
-    if (std::find(taken_.begin(), taken_.end(), key) != taken_.end()) continue;
+    if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
     if (known_.empty()) fail(ErrorKind::kUsage, "{}: '{}' takes no keys, found '{}'", flag_, name_, key);
     fail(ErrorKind::kUsage, "{}: '{}' has no key '{}'; it has {}", flag_, name_, key,
          fmt::join(known_, ", "));

@@ -26,7 +26,6 @@ class Spec {
   std::string name_;
   std::map<std::string, std::string> values_;
   std::vector<std::string> known_;
-  std::vector<std::string> taken_;
 };
 
 // Error(kUsage) naming the flag.

@@ -164,6 +164,12 @@ void add_pass_flags(CLI::App& app, passes::Options& options, std::string& dump_d
       ->group(group);
 }
 
+void make_folder(const std::string& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) fail(ErrorKind::kIo, "{}: cannot be made: {}", folder, error.message());
+}
+
 void set_dump_target(passes::Options& options, const std::string& folder) {
   if (folder.empty()) {
     options.dump = [](std::string_view pass, const std::string& text) {
@@ -171,9 +177,7 @@ void set_dump_target(passes::Options& options, const std::string& folder) {
     };
     return;
   }
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) fail(ErrorKind::kIo, "{}: cannot be made: {}", folder, error.message());
+  make_folder(folder);
   // Shared by all copies of the function.
   const auto number = std::make_shared<int>(0);
   options.dump = [folder, number](std::string_view pass, const std::string& text) {

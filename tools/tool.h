@@ -37,6 +37,9 @@ void add_pass_flags(CLI::App& app, passes::Options& options, std::string& dump_d
 // Dumps go to standard error, or to numbered files of a folder.
 void set_dump_target(passes::Options& options, const std::string& folder);
 
+// With the folders above it; nothing where it exists. Error(kIo).
+void make_folder(const std::string& folder);
+
 // "12.3 MB".
 std::string format_bytes(int64_t bytes);
 

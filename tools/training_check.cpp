@@ -163,10 +163,7 @@ int bench_step(const std::string& model, const TrainingFlags& flags, const StepB
   const std::vector<Tensor> tensors = inputs_of(step.layout, opened.states(), flags, learning_rate(flags));
   const std::vector<Value> inputs(tensors.begin(), tensors.end());
   if (!options.profile.empty()) {
-    const std::vector<runtime::KernelTime> times =
-        measure_kernels(step.program, inputs, flags.threads, options.seconds);
-    data::write_file(options.profile, format_trace(step.program.name(), times));
-    fmt::print("{}", format_table(times));
+    write_profile(step.program, inputs, flags.threads, options.seconds, options.profile);
     return kExitDone;
   }
   const LoadedModel loaded{

@@ -80,7 +80,8 @@ void check_classes(const Tensor& target, const DataOptions& options) {
 
 }  // namespace
 
-OpenedData open_data(const std::string& text, const std::vector<Field>& fields, const DataOptions& options) {
+std::unique_ptr<training::Dataset> open_data(const std::string& text, const std::vector<Field>& fields,
+                                             const DataOptions& options) {
   size_t colon = text.find(':');
   if (colon == std::string::npos) {
     fail(ErrorKind::kUsage, "--data: expected {}; found '{}'", kKinds, text);
@@ -94,7 +95,7 @@ OpenedData open_data(const std::string& text, const std::vector<Field>& fields, 
       fail(ErrorKind::kData, "{}: has {} classes, the model {}; --head replace:classes={} gives it as many",
            rest, folder.classes.size(), options.classes, folder.classes.size());
     }
-    return {std::move(folder.data), std::move(folder.classes)};
+    return std::move(folder.data);
   }
   std::vector<Tensor> arrays;
   if (kind == "idx") {
@@ -113,7 +114,7 @@ OpenedData open_data(const std::string& text, const std::vector<Field>& fields, 
     columns.push_back(
         {std::move(arrays[i]), fields[i], is_target ? training::Conversion() : options.conversion});
   }
-  return {training::make_array_dataset(std::move(columns)), {}};
+  return training::make_array_dataset(std::move(columns));
 }
 
 }  // namespace dlc::tools

@@ -9,11 +9,6 @@
 
 namespace dlc::tools {
 
-struct OpenedData {
-  std::unique_ptr<training::Dataset> data;
-  std::vector<std::string> classes;  // their names, where the data has some
-};
-
 struct DataOptions {
   training::Conversion conversion = {};
   int64_t classes = 0;     // class numbers are checked against it; 0: there are none
@@ -23,7 +18,8 @@ struct DataOptions {
 
 // "idx:IMAGES,LABELS", "npy:INPUT,...,TARGET", "npz:FILE" (arrays by the names of the inputs, and "target" or
 // "label"), "folder:DIR". `fields` are those of the model's step, the target last. Error(kUsage, kData, kIo).
-OpenedData open_data(const std::string& text, const std::vector<training::Field>& fields,
-                     const DataOptions& options);
+std::unique_ptr<training::Dataset> open_data(const std::string& text,
+                                             const std::vector<training::Field>& fields,
+                                             const DataOptions& options);
 
 }  // namespace dlc::tools

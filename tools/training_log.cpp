@@ -76,7 +76,6 @@ void TrainingLog::write(std::FILE* file, const std::string& text) const {
 }
 
 void TrainingLog::start(const training::Evaluation& evaluation) {
-  if (quiet_ || json_) return;
   progress_.clear();
   fmt::print("at the start           {}\n", to_text(evaluation));
 }

@@ -39,9 +39,8 @@ void require_matches(const char* flag, const std::vector<std::string>& patterns,
 }
 
 int64_t class_count(const training::Field& output, const passes::LossOptions& loss) {
-  bool of_classes = loss.kind == passes::LossKind::kCrossEntropy || loss.kind == passes::LossKind::kNll;
-  if (!of_classes) return 0;
-  return output.shape[output.shape.size() == 3 ? 2 : 1];
+  if (!passes::takes_classes(loss.kind)) return 0;
+  return output.shape[static_cast<size_t>(passes::class_axis(output.shape.size()))];
 }
 
 }  // namespace
@@ -68,9 +67,15 @@ std::map<std::string, Tensor> TrainableModel::states() const {
   return result;
 }
 
+std::vector<Parameter> stored_parameters(const ir::Graph& graph, std::string_view bytes) {
+  std::vector<Parameter> parameters = passes::find_parameters(graph);
+  const std::set<std::string> stored = frontend::tensor_names(bytes);
+  std::erase_if(parameters, [&](const Parameter& parameter) { return !stored.contains(parameter.name); });
+  return parameters;
+}
+
 TrainableModel open_model(const std::string& name, std::string bytes, const TrainingFlags& flags) {
   TrainableModel model;
-  model.name = name;
   model.bytes = std::move(bytes);
   try {
     model.graph = frontend::parse_model(model.bytes, "", {.input_shapes = parse_shapes(flags.shapes)});
@@ -78,11 +83,7 @@ TrainableModel open_model(const std::string& name, std::string bytes, const Trai
   } catch (Error& error) {
     throw error.add_context(name);
   }
-  model.parameters = passes::find_parameters(*model.graph);
-  // Tensors of function bodies have no place of their own in the file.
-  const std::set<std::string> stored = frontend::tensor_names(model.bytes);
-  std::erase_if(model.parameters,
-                [&](const Parameter& parameter) { return !stored.contains(parameter.name); });
+  model.parameters = stored_parameters(*model.graph, model.bytes);
   require_matches("--freeze", flags.freeze, model.parameters);
   require_matches("--train", flags.train, model.parameters);
   for (const Parameter& parameter : model.parameters) {
@@ -100,23 +101,25 @@ training::StepProgram compile_program(const TrainableModel& model, const Trainin
   return {codegen::compile(*step.graph, options), std::move(step.layout)};
 }
 
-CompiledStep compile_step(const TrainableModel& model, const TrainingFlags& flags, Progress& progress) {
+CompiledStep compile_step(const TrainableModel& model, const TrainingFlags& flags, bool trains,
+                          Progress& progress) {
   const auto start = std::chrono::steady_clock::now();
   const passes::TrainingOptions training = training_options(flags);
   const codegen::CompileOptions options{.cpu = flags.cpu, .threads = flags.threads};
-  progress.show("compiling the training step");
-  training::StepProgram step = compile_program(model, flags, StepKind::kStep, options);
-  std::optional<training::StepProgram> accumulate;
-  if (training.accumulate > 1) {
-    progress.show("compiling the accumulation of gradients");
-    accumulate = compile_program(model, flags, StepKind::kAccumulate, options);
+  auto compile = [&](const char* what, StepKind kind) {
+    progress.show(fmt::format("compiling the {}", what));
+    return compile_program(model, flags, kind, options);
+  };
+  std::optional<training::StepProgram> step, accumulate;
+  if (trains) step = compile("training step", StepKind::kStep);
+  if (trains && training.accumulate > 1) {
+    accumulate = compile("accumulation of gradients", StepKind::kAccumulate);
   }
-  progress.show("compiling the evaluation");
-  training::StepProgram evaluate = compile_program(model, flags, StepKind::kEvaluate, options);
+  training::StepProgram evaluate = compile("evaluation", StepKind::kEvaluate);
   progress.clear();
-  std::vector<training::Field> fields = step.layout.fields;
+  std::vector<training::Field> fields = evaluate.layout.fields;
   const size_t output = passes::find_output(*model.graph, training.loss.output);
-  const int64_t classes = class_count(step.layout.outputs[output], training.loss);
+  const int64_t classes = class_count(evaluate.layout.outputs[output], training.loss);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return {{std::move(step), std::move(accumulate), std::move(evaluate), training.accumulate},
           std::move(fields),

@@ -18,7 +18,6 @@ namespace dlc::tools {
 std::string prepare_model(const std::string& path, const TrainingFlags& flags);
 
 struct TrainableModel {
-  std::string name;                  // in messages
   std::string bytes;                 // of the ONNX file
   std::unique_ptr<ir::Graph> graph;  // as read, with the batch of the run
   std::vector<passes::Parameter> parameters;
@@ -32,6 +31,9 @@ struct TrainableModel {
 // Error(kUsage) for a pattern that matches nothing, or where nothing is left to train.
 TrainableModel open_model(const std::string& name, std::string bytes, const TrainingFlags& flags);
 
+// Those of a graph that have a place of their own in the file: tensors of function bodies have none.
+std::vector<passes::Parameter> stored_parameters(const ir::Graph& graph, std::string_view bytes);
+
 struct CompiledStep {
   training::StepPrograms programs;
   std::vector<training::Field> fields;  // of a batch
@@ -40,7 +42,9 @@ struct CompiledStep {
   double seconds = 0;
 };
 
-CompiledStep compile_step(const TrainableModel& model, const TrainingFlags& flags, Progress& progress);
+// Only the program of the evaluation unless it `trains`.
+CompiledStep compile_step(const TrainableModel& model, const TrainingFlags& flags, bool trains,
+                          Progress& progress);
 // One of its programs.
 training::StepProgram compile_program(const TrainableModel& model, const TrainingFlags& flags,
                                       passes::StepKind kind, const codegen::CompileOptions& options);

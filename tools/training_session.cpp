@@ -40,13 +40,14 @@ void catch_interrupts() {
 // Everything between flags and trainer. Members refer to those before them.
 class Session {
  public:
-  Session(const std::string& name, std::string model, TrainingFlags flags, const SessionOptions& options)
-      : flags_(std::move(flags)), options_(options), progress_(options.quiet || options.json) {
+  Session(const std::string& name, std::string model, TrainingFlags flags, bool trains,
+          const SessionOptions& options)
+      : flags_(std::move(flags)), progress_(options.quiet || options.json) {
     const passes::TrainingOptions training = training_options(flags_);
     trainer_options_ = trainer_options(flags_);
     progress_.show("reading the model");
     model_ = open_model(name, std::move(model), flags_);
-    step_.emplace(compile_step(model_, flags_, progress_));
+    step_.emplace(compile_step(model_, flags_, trains, progress_));
     trainer_options_.output = step_->output;
     stepper_.emplace(std::move(step_->programs), model_.states(),
                      runtime::ContextOptions{.threads = flags_.threads});
@@ -57,9 +58,9 @@ class Session {
     progress_.show("reading the data");
     if (flags_.data.empty()) fail(ErrorKind::kUsage, "--data is missing");
     data_ = open(flags_.data, conversion(flags_));
-    parts_ = training::split(*data_.data, flags_.validation_data.empty() ? flags_.validation_split : 0);
+    parts_ = training::split(*data_, flags_.validation_data.empty() ? flags_.validation_split : 0);
     if (parts_.training.indices.empty()) fail(ErrorKind::kData, "{}: no sample to train with", flags_.data);
-    training_.emplace(*data_.data, parts_.training, step_->fields,
+    training_.emplace(*data_, parts_.training, step_->fields,
                       training::LoaderOptions{
                           .batch = flags_.batch, .seed = flags_.seed, .threads = flags_.loader_threads});
     open_validation_data(flags_.validation_data);
@@ -73,18 +74,20 @@ class Session {
     if (text.empty()) {
       if (flags_.validation_split <= 0) return;
       validation_data_ = open(flags_.data, plain);
-      validation_part_ = training::split(*validation_data_.data, flags_.validation_split).validation;
+      validation_part_ = training::split(*validation_data_, flags_.validation_split).validation;
     } else {
       validation_data_ = open(text, plain);
-      validation_part_ = training::all_of(*validation_data_.data);
+      validation_part_ = training::all_of(*validation_data_);
     }
     if (validation_part_.indices.empty()) fail(ErrorKind::kData, "no sample to validate with");
-    validation_.emplace(*validation_data_.data, validation_part_, step_->fields,
+    validation_.emplace(*validation_data_, validation_part_, step_->fields,
                         training::LoaderOptions{.batch = flags_.batch, .shuffle = false});
   }
 
   training::Trainer make_trainer() {
-    return training::Trainer(*stepper_, *training_, validation_ ? &*validation_ : nullptr, trainer_options_);
+    training::Trainer trainer(*stepper_, *training_, validation_ ? &*validation_ : nullptr, trainer_options_);
+    trainer.set_model_hash(model_.hash());
+    return trainer;
   }
 
   training::Evaluation evaluate(const std::vector<std::string>& metrics) {
@@ -136,7 +139,8 @@ class Session {
   }
 
  private:
-  OpenedData open(const std::string& text, const training::Conversion& conversion) const {
+  std::unique_ptr<training::Dataset> open(const std::string& text,
+                                          const training::Conversion& conversion) const {
     return open_data(text, step_->fields,
                      {.conversion = conversion,
                       .classes = step_->classes,
@@ -145,17 +149,16 @@ class Session {
   }
 
   TrainingFlags flags_;
-  SessionOptions options_;
   Progress progress_;
   training::TrainerOptions trainer_options_;
   TrainableModel model_;
   std::optional<CompiledStep> step_;
   int64_t ignored_class_ = -100;
   std::optional<training::Stepper> stepper_;
-  OpenedData data_;
+  std::unique_ptr<training::Dataset> data_;
   training::Split parts_;
   std::optional<training::Loader> training_;
-  OpenedData validation_data_;
+  std::unique_ptr<training::Dataset> validation_data_;
   training::Subset validation_part_;
   std::optional<training::Loader> validation_;
 };
@@ -164,7 +167,10 @@ int run_trainer(Session& session, training::Trainer& trainer, const SessionOptio
   catch_interrupts();
   TrainingLog log(session.flags().out, options.quiet, options.json);
   training::TrainerEvents events;
-  events.on_start = [&](const training::Evaluation& evaluation) { log.start(evaluation); };
+  // An evaluation that is only shown is not made where nobody looks.
+  if (!options.quiet && !options.json) {
+    events.on_start = [&](const training::Evaluation& evaluation) { log.start(evaluation); };
+  }
   events.on_step = [&](const training::StepEvent& event) { log.step(event); };
   events.on_epoch = [&](const training::EpochEvent& event) { log.epoch(event); };
   training::TrainerEnd end = trainer.run(events, stop_flag());
@@ -172,7 +178,6 @@ int run_trainer(Session& session, training::Trainer& trainer, const SessionOptio
   return end == training::TrainerEnd::kInterrupted ? kExitInterrupted : kExitDone;
 }
 
-// The run's validation data, or what the flag names.
 void print_evaluation(const training::Evaluation& result, bool json) {
   if (json) {
     nlohmann::ordered_json line = {{"loss", result.loss}, {"samples", result.samples}};
@@ -194,7 +199,7 @@ int fit(const std::string& model, const TrainingFlags& flags, const SessionOptio
   if (!flags.out.empty() && training::has_checkpoint(flags.out, "last")) {
     fail(ErrorKind::kUsage, "{}: there is a run already; dlc-train resume goes on with it", flags.out);
   }
-  Session session(model, prepare_model(model, flags), flags, options);
+  Session session(model, prepare_model(model, flags), flags, true, options);
   session.open_training_data();
   if (!options.quiet && !options.json) fmt::print("{}", session.plan());
   if (options.dry_run) {
@@ -202,14 +207,11 @@ int fit(const std::string& model, const TrainingFlags& flags, const SessionOptio
     return kExitDone;
   }
   if (!flags.out.empty()) {
-    std::error_code error;
-    fs::create_directories(flags.out, error);
-    if (error) fail(ErrorKind::kIo, "{}: cannot be made: {}", flags.out, error.message());
+    make_folder(flags.out);
     data::write_file(run_model(flags.out), session.model().bytes);
     data::write_file(run_file(flags.out), format_run_file(flags));
   }
   training::Trainer trainer = session.make_trainer();
-  trainer.set_model_hash(session.model().hash());
   return run_trainer(session, trainer, options);
 }
 
@@ -217,10 +219,9 @@ int resume(const std::string& folder, const SessionOptions& options) {
   TrainingFlags flags = read_run_file(run_file(folder));
   flags.out = folder;
   training::Checkpoint checkpoint = training::read_checkpoint(folder, "last");
-  Session session(run_model(folder), data::read_file(run_model(folder)), flags, options);
+  Session session(run_model(folder), data::read_file(run_model(folder)), flags, true, options);
   session.open_training_data();
   training::Trainer trainer = session.make_trainer();
-  trainer.set_model_hash(session.model().hash());
   trainer.resume(checkpoint);
   if (!options.quiet && !options.json) {
     fmt::print("going on with epoch {}, batch {}\n", checkpoint.run.epoch + 1, checkpoint.run.batch + 1);
@@ -231,8 +232,8 @@ int resume(const std::string& folder, const SessionOptions& options) {
 int evaluate_run(const std::string& folder, const std::string& checkpoint, const std::string& data,
                  const std::vector<std::string>& metrics, const SessionOptions& options) {
   TrainingFlags flags = read_run_file(run_file(folder));
-  Session session(run_model(folder), data::read_file(run_model(folder)), flags, options);
   training::Checkpoint saved = training::read_checkpoint(folder, checkpoint);
+  Session session(run_model(folder), data::read_file(run_model(folder)), flags, false, options);
   session.stepper().set_states({saved.model.begin(), saved.model.end()},
                                {training::StateRole::kParameter, training::StateRole::kStatistic});
   session.open_validation_data(data.empty() ? flags.validation_data : data);

@@ -58,6 +58,8 @@ size_t count_loops(const std::vector<VarId>& vars) {
   return vars.size() - static_cast<size_t>(std::count(vars.begin(), vars.end(), VarId::kNone));
 }
 
+bool has_handles(const Type& type) { return !type.is_tensor() || type.tensor.dtype == DType::kString; }
+
 // The buffer of a value at the border.
 Buffer border_buffer(const Value& value, std::string_view name, BufferKind kind, size_t index) {
   TensorType storage = storage_type(value.type());
@@ -66,7 +68,7 @@ Buffer border_buffer(const Value& value, std::string_view name, BufferKind kind,
   Buffer buffer = temp_buffer(storage.dtype, std::move(storage.shape), name);
   buffer.kind = kind;
   buffer.border_index = static_cast<int>(index);
-  if (!value.type().is_tensor() || value.dtype() == DType::kString) buffer.border_type = value.type();
+  if (has_handles(value.type())) buffer.border_type = value.type();
   return buffer;
 }
 
@@ -107,8 +109,6 @@ void check_holds(Region& region, const Node& node, const Buffer& buffer, size_t 
                                     node.describe(), buffer.name, axis, position + 1, extent.to_string());
   region.steps.push_back({CheckStep{min(extent, needed), needed, std::move(message)}});
 }
-
-bool has_handles(const Type& type) { return !type.is_tensor() || type.tensor.dtype == DType::kString; }
 
 // Strings come from strings, or from what holds others. An attribute that asks for strings where numbers are
 // made is a fault of the model; handles are never computed.
@@ -168,11 +168,6 @@ BufferId LowerContext::input(size_t i) const {
   return buffers_[value] = add_constant_value(program_, *value);
 }
 
-bool LowerContext::has_strings(size_t i) const {
-  const Type& type = node_.input(i)->type();
-  return type.is_tensor() && type.tensor.dtype == DType::kString;
-}
-
 BufferId LowerContext::output(size_t i) {
   const Value* value = node_.output(i);
   check(value != nullptr, "a present output");
@@ -218,15 +213,19 @@ BufferId LowerContext::reshaped(BufferId id, Shape shape, std::string_view hint)
   return view(std::move(shape), {.base = dense(id), .kind = ViewKind::kReshape}, hint);
 }
 
-Expr LowerContext::at(BufferId id, Index index) const {
-  const Buffer& buffer = program_.buffer(id);
-  check(index.size() == buffer.shape.size(), "one index per axis");
-  const bool is_input = std::any_of(node_.inputs().begin(), node_.inputs().end(), [&](const Value* value) {
+bool LowerContext::is_input(BufferId id) const {
+  return std::any_of(node_.inputs().begin(), node_.inputs().end(), [&](const Value* value) {
     const auto found = buffers_.find(value);
     return found != buffers_.end() && found->second == id;
   });
-  for (size_t axis = 0; is_input && axis < index.size(); ++axis) {
-    if (index[axis]->op == ExprOp::kInt) check_holds(region_, node_, buffer, axis, index[axis]->integer);
+}
+
+Expr LowerContext::at(BufferId id, Index index) const {
+  const Buffer& buffer = program_.buffer(id);
+  check(index.size() == buffer.shape.size(), "one index per axis");
+  for (size_t axis = 0; axis < index.size(); ++axis) {
+    if (index[axis]->op != ExprOp::kInt || !is_input(id)) continue;
+    check_holds(region_, node_, buffer, axis, index[axis]->integer);
   }
   return load(id, buffer.dtype, std::move(index));
 }

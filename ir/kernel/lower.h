@@ -23,7 +23,6 @@ class LowerContext {
   TensorType output_type(size_t i = 0) const { return storage_type(node_.output(i)->type()); }
   const Shape& input_shape(size_t i) const { return node_.input(i)->shape(); }
   const Shape& output_shape(size_t i = 0) const { return node_.output(i)->shape(); }
-  bool has_strings(size_t i) const;  // input i is a tensor of strings
   BufferId input(size_t i) const;
   // The buffer of an output; made as a kTemp on first use.
   BufferId output(size_t i = 0);
@@ -70,6 +69,8 @@ class LowerContext {
                                        const std::vector<BufferId>& inputs);
 
  private:
+  bool is_input(BufferId id) const;
+
   Program& program_;
   Region& region_;
   const Node& node_;

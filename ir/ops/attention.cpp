@@ -4,10 +4,10 @@
 #include <charconv>
 #include <limits>
 
-#include "ir/ops/contrib.h"
 #include "ir/ops/families.h"
 #include "ir/ops/infer_util.h"
 #include "ir/ops/lower_util.h"
+#include "ir/term.h"
 
 namespace dlc::ir {
 namespace {
@@ -254,11 +254,7 @@ class Definition {
 
   AttentionStages run() {
     AttentionStages stages;
-    const auto rank = static_cast<int64_t>(form_.k->shape().size());
-    std::vector<int64_t> perm;
-    for (int64_t axis = 0; axis < rank; ++axis) perm.push_back(axis);
-    std::swap(perm[perm.size() - 1], perm[perm.size() - 2]);
-    Value* k = b_.transpose(b_.cast(form_.k, type_), perm);
+    Value* k = b_.transpose(b_.cast(form_.k, type_), swap_last_axes(form_.k->shape().size()));
     Value* scores = b_.op("MatMul", {b_.cast(form_.q, type_), k});
     for (const ScoreStep& step : form_.steps) {
       scores = apply(step, scores);
@@ -284,19 +280,14 @@ class Definition {
     return b_.op(step.op, std::move(inputs));
   }
 
-  Value* numbers(const Dim& count) {
-    Value* limit = b_.op("Squeeze", {b_.dims({count})});
-    return b_.op("Range", {b_.scalar(DType::kInt64, 0), limit, b_.scalar(DType::kInt64, 1)});
-  }
-
   // One number a batch element, with axes for queries and keys.
   Value* of_batch(Value* value) { return b_.op("Unsqueeze", {value, b_.ints({-2, -1})}); }
 
   // [.., queries, keys], or null where all are visible.
   Value* visible_keys() {
     if (form_.left < 0 && form_.right < 0 && form_.length == nullptr) return nullptr;
-    Value* keys = numbers(second_last(form_.k->shape()));
-    Value* position = b_.op("Unsqueeze", {numbers(second_last(form_.q->shape())), b_.ints({-1})});
+    Value* keys = range(b_, second_last(form_.k->shape()));
+    Value* position = b_.op("Unsqueeze", {range(b_, second_last(form_.q->shape())), b_.ints({-1})});
     if (form_.offset != nullptr) position = b_.add(position, of_batch(form_.offset));
     auto number = [&](int64_t value) { return b_.scalar(DType::kInt64, static_cast<double>(value)); };
     Value* visible = nullptr;
@@ -365,12 +356,6 @@ AttentionStages define_attention(Builder& builder, const AttentionForm& form) {
 void register_attention(OpRegistry& registry) {
   registry.add({.domain = "dlc", .name = "Attention", .infer = infer_attention, .lower = lower_attention});
   register_standard_attention(registry);
-  register_contrib_normalization(registry);
-  register_contrib_attention(registry);
-  register_contrib_group_query(registry);
-  register_contrib_fused(registry);
-  register_contrib_quantized(registry);
-  register_contrib_experts(registry);
 }
 
 }  // namespace dlc::ir

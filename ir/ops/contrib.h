@@ -15,8 +15,6 @@ void register_contrib_fused(OpRegistry& registry);
 void register_contrib_quantized(OpRegistry& registry);
 void register_contrib_experts(OpRegistry& registry);
 
-// 0, 1, .. as int64 [count].
-Value* numbers_below(Builder& builder, const Dim& count);
 // The range [start, end) of an axis.
 Value* range_of_axis(Builder& builder, Value* x, int64_t axis, const Dim& start, const Dim& end);
 

@@ -5,6 +5,7 @@
 #include "ir/ops/contrib.h"
 #include "ir/ops/infer_util.h"
 #include "ir/ops/lower_util.h"
+#include "ir/term.h"
 
 namespace dlc::ir {
 namespace {
@@ -51,7 +52,7 @@ Value* visible_keys(Builder& b, Value* mask, const Dim& batch, const Dim& keys) 
   Value* zero = b.like(mask, 0);
   if (mask->shape().size() == 2) return b.op("Greater", {b.op("Unsqueeze", {mask, b.ints({1, 2})}), zero});
   if (mask->shape().size() == 3) return b.op("Greater", {b.op("Unsqueeze", {mask, b.ints({1})}), zero});
-  Value* positions = b.cast(numbers_below(b, keys), mask->dtype());
+  Value* positions = b.cast(range(b, keys), mask->dtype());
   auto per_row = [&](Value* bound) { return b.op("Unsqueeze", {bound, b.ints({1, 2, 3})}); };
   if (mask->shape()[0] != batch * Dim(2)) return b.op("Less", {positions, per_row(mask)});
   Value* end = per_row(range_of_axis(b, mask, 0, 0, batch));

@@ -3,6 +3,7 @@
 #include "ir/ops/contrib.h"
 #include "ir/ops/infer_util.h"
 #include "ir/ops/lower_util.h"
+#include "ir/term.h"
 
 namespace dlc::ir {
 namespace {
@@ -54,7 +55,7 @@ bool expand_rotary(Builder& b, Node& node) {
   }
   Value* positions = node.input(kRotaryPositions);
   if (positions->shape().size() == 1) {
-    positions = b.op("Unsqueeze", {b.add(numbers_below(b, x->shape()[2]), positions), b.ints({0})});
+    positions = b.op("Unsqueeze", {b.add(range(b, x->shape()[2]), positions), b.ints({0})});
   }
   Value* result = rotate_pairs(b, x, positions, node.input(kCosine), node.input(kSine),
                                node.attribute<int64_t>("interleaved", 0) != 0);
@@ -209,7 +210,7 @@ class GroupExpansion {
     Value* positions = node_.input(kPositions);
     if (positions == nullptr) {
       Value* first = b_.op("Unsqueeze", {past_, b_.ints({1})});
-      positions = b_.add(first, numbers_below(b_, length_));
+      positions = b_.add(first, range(b_, length_));
     }
     return rotate_pairs(b_, x, positions, node_.input(kCosCache), node_.input(kSinCache),
                         node_.attribute<int64_t>("rotary_interleaved", 0) != 0);
@@ -225,7 +226,7 @@ class GroupExpansion {
   // The positions of the keys, int64.
   Value* positions() {
     const std::optional<Dim> total = total_length(node_);
-    if (total) return numbers_below(b_, max(*total, sizes_.past));
+    if (total) return range(b_, max(*total, sizes_.past));
     Value* limit = b_.op("Max", {b_.cast(b_.reshape(node_.input(kTotal), {}), DType::kInt64),
                                  b_.op("Squeeze", {b_.dims({sizes_.past})})});
     return b_.op("Range", {b_.scalar(DType::kInt64, 0), limit, b_.scalar(DType::kInt64, 1)});

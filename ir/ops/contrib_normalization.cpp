@@ -17,7 +17,7 @@ Value* inverse_size(Builder& b, Value* x, int64_t axis, double epsilon) {
   std::vector<int64_t> axes;
   const auto rank = static_cast<int64_t>(x->shape().size());
   for (int64_t i = axis < 0 ? axis + rank : axis; i < rank; ++i) axes.push_back(i);
-  x = b.cast(x, x->dtype() == DType::kDouble ? DType::kDouble : DType::kFloat);
+  x = b.cast(x, wide_type(x->dtype()));
   Value* mean = b.reduce("ReduceMean", b.mul(x, x), std::move(axes), true);
   return b.op("Reciprocal", {b.op("Sqrt", {b.add(mean, b.like(mean, epsilon))})});
 }
@@ -155,15 +155,6 @@ bool expand_embed(Builder& b, Node& node) {
 }
 
 }  // namespace
-
-Value* numbers_below(Builder& builder, const Dim& count) {
-  Value* limit = builder.op("Squeeze", {builder.dims({count})});
-  return builder.op("Range", {builder.scalar(DType::kInt64, 0), limit, builder.scalar(DType::kInt64, 1)});
-}
-
-Value* range_of_axis(Builder& builder, Value* x, int64_t axis, const Dim& start, const Dim& end) {
-  return builder.op("Slice", {x, builder.dims({start}), builder.dims({end}), builder.ints({axis})});
-}
 
 void register_contrib_normalization(OpRegistry& registry) {
   registry.add(

@@ -1,5 +1,6 @@
 // Det and com.microsoft.Inverse: runtime kernels on square matrices.
 #include "ir/builder.h"
+#include "ir/ops/contrib.h"
 #include "ir/ops/families.h"
 #include "ir/ops/infer_util.h"
 #include "ir/ops/lower_util.h"
@@ -53,7 +54,7 @@ void lower_inverse(LowerContext& context) { call_on_matrices(context, "dlc_inver
 
 void register_linear_algebra(OpRegistry& registry) {
   registry.add({.name = "Det", .infer = infer_det, .expand = expand_small_types, .lower = lower_det});
-  registry.add({.domain = "com.microsoft",
+  registry.add({.domain = kContribDomain,
                 .name = "Inverse",
                 .infer = infer_inverse,
                 .expand = expand_small_types,

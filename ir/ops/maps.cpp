@@ -3,6 +3,7 @@
 #include "ir/builder.h"
 #include "ir/ops/infer_util.h"
 #include "ir/ops/lower_util.h"
+#include "ir/ops/ml.h"
 #include "ir/ops/value_util.h"
 
 namespace dlc::ir {
@@ -181,7 +182,7 @@ bool expand_cast_map(Builder& builder, Node& node) {
 }  // namespace
 
 std::vector<OpDef> map_records() {
-  const std::string ml = "ai.onnx.ml";
+  const std::string ml(kMlDomain);
   return {
       {.domain = ml, .name = "ZipMap", .infer = infer_zip_map, .expand = expand_zip_map},
       {.domain = ml,

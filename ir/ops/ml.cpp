@@ -48,9 +48,6 @@ Value* float_table(Builder& builder, const std::vector<double>& values, std::vec
 Value* double_table(Builder& builder, const std::vector<double>& values) {
   return builder.constant(table_of(DType::kDouble, values, {static_cast<int64_t>(values.size())}));
 }
-Value* int_table(Builder& builder, const std::vector<int64_t>& values) {
-  return builder.constant(Tensor::from_ints(values));
-}
 Value* float_scalar(Builder& builder, double value) { return builder.scalar(DType::kFloat, value); }
 
 // ---- Transforms -------------------------------------------------------------------------------------------
@@ -114,6 +111,11 @@ ClassLabels class_labels(const Node& node, std::string_view ints, std::string_vi
   if (!numbers.empty()) return {Tensor::from_ints(numbers)};
   const auto count = static_cast<int64_t>(names.size());
   return {Tensor::from_strings({count}, std::move(names))};
+}
+
+void replace_classes(Builder& builder, Node& node, const Classes& classes) {
+  builder.replace(node, 0, classes.labels);
+  builder.replace(node, 1, classes.scores);
 }
 
 Value* label_of(Builder& builder, const ClassLabels& labels, Value* number) {

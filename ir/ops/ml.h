@@ -29,7 +29,6 @@ void require_features(const InferContext& context, const Rows& rows, size_t expe
 
 Value* float_table(Builder& builder, const std::vector<double>& values, std::vector<int64_t> shape);
 Value* double_table(Builder& builder, const std::vector<double>& values);
-Value* int_table(Builder& builder, const std::vector<int64_t>& values);
 Value* float_scalar(Builder& builder, double value);
 
 // NONE, LOGISTIC, SOFTMAX, SOFTMAX_ZERO or PROBIT, of rows of scores.
@@ -41,7 +40,8 @@ struct ClassLabels {
   Tensor table;  // int64 or string, rank 1
   size_t count() const { return static_cast<size_t>(table.size()); }
 };
-ClassLabels class_labels(const Node& node, std::string_view ints, std::string_view strings);
+ClassLabels class_labels(const Node& node, std::string_view ints = "classlabels_ints",
+                         std::string_view strings = "classlabels_strings");
 // The labels of classes given by number.
 Value* label_of(Builder& builder, const ClassLabels& labels, Value* number);
 // The label of the greatest score of every row.
@@ -57,6 +57,8 @@ struct Classes {
   Value* labels;
   Value* scores;
 };
+// They take the places of a classifier's outputs.
+void replace_classes(Builder& builder, Node& node, const Classes& classes);
 
 std::vector<OpDef> ml_feature_records();
 std::vector<OpDef> ml_encoder_records();

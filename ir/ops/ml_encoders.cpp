@@ -201,8 +201,7 @@ void infer_extractor(InferContext& context) {
 }
 
 bool expand_extractor(Builder& builder, Node& node) {
-  Value* x = node.input(0);
-  if (x->shape().size() == 1) x = builder.op("Unsqueeze", {x, builder.ints({0})});
+  Value* x = as_rows(builder, node.input(0), node.input(0)->dtype());
   Value* columns = builder.reshape(node.input(1), {product(node.input(1)->shape())});
   builder.replace(node, 0, builder.op("Gather", {x, columns}, {{"axis", int64_t{-1}}}));
   return true;

@@ -26,9 +26,6 @@ void require_per_feature(const InferContext& context, size_t count, std::string_
   require_equal_extents(context, context.shape(0).back(), Dim(static_cast<int64_t>(count)), attribute);
 }
 
-// double stays, everything else is computed in float.
-DType wide_type(DType type) { return type == DType::kDouble ? DType::kDouble : DType::kFloat; }
-
 // ---- Scaler -----------------------------------------------------------------------------------------------
 
 void infer_scaler(InferContext& context) {

@@ -48,18 +48,14 @@ bool expand_regressor(Builder& builder, Node& node) {
 
 // ---- LinearClassifier
 
-ClassLabels labels_of(const Node& node) {
-  return class_labels(node, "classlabels_ints", "classlabels_strings");
-}
-
 // Rows of coefficients: one a class, or one alone for two classes.
 int64_t score_count(const Node& node) {
   const auto intercepts = static_cast<int64_t>(floats_of(node, "intercepts").size());
-  return intercepts > 0 ? intercepts : static_cast<int64_t>(labels_of(node).count());
+  return intercepts > 0 ? intercepts : static_cast<int64_t>(class_labels(node).count());
 }
 
 void infer_classifier(InferContext& context) {
-  const ClassLabels labels = labels_of(context.node());
+  const ClassLabels labels = class_labels(context.node());
   const int64_t scores = score_count(context.node()), classes = static_cast<int64_t>(labels.count());
   if (scores != classes && !(scores == 1 && classes == 2))
     context.fail("intercepts: expected {} numbers, one a class, found {}", classes, scores);
@@ -70,7 +66,7 @@ void infer_classifier(InferContext& context) {
 }
 
 bool expand_classifier(Builder& builder, Node& node) {
-  const ClassLabels labels = labels_of(node);
+  const ClassLabels labels = class_labels(node);
   const auto transform = node.attribute<std::string>("post_transform", "NONE");
   Value* scores = linear(builder, node, score_count(node));
   Classes result;
@@ -79,8 +75,7 @@ bool expand_classifier(Builder& builder, Node& node) {
   } else {
     result = {best_label(builder, labels, scores), post_transform(builder, scores, transform)};
   }
-  if (node.output(0) != nullptr) builder.replace(node, 0, result.labels);
-  if (node.output(1) != nullptr) builder.replace(node, 1, result.scores);
+  replace_classes(builder, node, result);
   return true;
 }
 

@@ -59,14 +59,19 @@ void require_count(const InferContext& context, std::string_view attribute, size
   if (found < expected) context.fail("{}: expected {} numbers, found {}", attribute, expected, found);
 }
 
+// What regressors and classifiers have in common.
+void require_machine(const InferContext& context) {
+  require_type(context, 0, TypeClass::kNumeric);
+  require_post_transform(context);
+  kernel_of(context.node());
+  kernel_params(context.node());
+}
+
 // ---- SVMRegressor -----------------------------------------------------------------------------------------
 
 void infer_regressor(InferContext& context) {
   const Node& node = context.node();
-  require_type(context, 0, TypeClass::kNumeric);
-  require_post_transform(context);
-  kernel_of(node);
-  kernel_params(node);
+  require_machine(context);
   const auto count = node.attribute<int64_t>("n_supports", 0);
   require_count(context, "rho", 1);
   if (count > 0) {
@@ -102,10 +107,6 @@ bool expand_regressor(Builder& builder, Node& node) {
 
 // ---- SVMClassifier ----------------------------------------------------------------------------------------
 
-ClassLabels labels_of(const Node& node) {
-  return class_labels(node, "classlabels_ints", "classlabels_strings");
-}
-
 // Number of support vectors; 0: a linear model with one row of coefficients a class.
 int64_t vector_count(const Node& node) {
   int64_t total = 0;
@@ -118,7 +119,10 @@ int64_t vector_count(const Node& node) {
 bool has_probabilities(const Node& node) {
   return vector_count(node) > 0 && !floats_of(node, "prob_a").empty();
 }
-size_t pair_count(size_t classes) { return classes * (classes - 1) / 2; }
+template <class Count>
+Count pair_count(Count classes) {
+  return classes * (classes - 1) / 2;
+}
 
 void require_classifier(const InferContext& context, size_t classes) {
   const Node& node = context.node();
@@ -144,11 +148,8 @@ void require_classifier(const InferContext& context, size_t classes) {
 
 void infer_classifier(InferContext& context) {
   const Node& node = context.node();
-  require_type(context, 0, TypeClass::kNumeric);
-  require_post_transform(context);
-  kernel_of(node);
-  kernel_params(node);
-  const ClassLabels labels = labels_of(node);
+  require_machine(context);
+  const ClassLabels labels = class_labels(node);
   require_classifier(context, labels.count());
   const bool is_pairwise = vector_count(node) > 0 && !has_probabilities(node) && labels.count() > 2;
   const size_t scores = is_pairwise ? pair_count(labels.count()) : labels.count();
@@ -174,7 +175,7 @@ struct Classifier {
     const std::vector<int64_t> counts = ints_of(node, "vectors_per_class");
     std::vector<int64_t> starts{0};
     for (int64_t count : counts) starts.push_back(starts.back() + count);
-    const int64_t pairs = classes * (classes - 1) / 2;
+    const int64_t pairs = pair_count(classes);
     std::vector<double> table(static_cast<size_t>(vectors * pairs), 0.0);
     int64_t pair = 0;
     for (int64_t i = 0; i < classes; ++i) {
@@ -195,7 +196,7 @@ struct Classifier {
 
   // How many of its pairs every class has won: [n, classes].
   Value* votes(Value* pair_scores) {
-    const int64_t pairs = classes * (classes - 1) / 2;
+    const int64_t pairs = pair_count(classes);
     std::vector<double> first(static_cast<size_t>(pairs * classes), 0.0), second = first;
     int64_t pair = 0;
     for (int64_t i = 0; i < classes; ++i) {
@@ -212,7 +213,7 @@ struct Classifier {
 
   // Probabilities of the classes from those of the pairs (Wu, Lin and Weng's second method).
   Value* probabilities(Value* pair_scores) {
-    const auto pairs = static_cast<size_t>(classes * (classes - 1) / 2);
+    const auto pairs = static_cast<size_t>(pair_count(classes));
     std::vector<double> a = floats_of(node, "prob_a"), b = floats_of(node, "prob_b");
     a.resize(pairs);
     b.resize(pairs);
@@ -242,7 +243,7 @@ struct Classifier {
 };
 
 bool expand_classifier(Builder& builder, Node& node) {
-  const ClassLabels labels = labels_of(node);
+  const ClassLabels labels = class_labels(node);
   Classifier classifier{builder, node, labels, static_cast<int64_t>(labels.count())};
   const auto transform = node.attribute<std::string>("post_transform", "NONE");
   Classes result = vector_count(node) > 0 ? classifier.pairwise() : classifier.linear();
@@ -252,8 +253,7 @@ bool expand_classifier(Builder& builder, Node& node) {
   } else {
     result.scores = post_transform(builder, result.scores, transform);
   }
-  if (node.output(0) != nullptr) builder.replace(node, 0, result.labels);
-  if (node.output(1) != nullptr) builder.replace(node, 1, result.scores);
+  replace_classes(builder, node, result);
   return true;
 }
 

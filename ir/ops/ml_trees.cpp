@@ -284,8 +284,11 @@ void lower_kernel(LowerContext& context) {
 }
 
 // Scores [n, targets] in the type of x.
-Value* scores_of(Builder& builder, Value* x, const TreeEnsemble& ensemble, const std::string& aggregate,
+Value* scores_of(Builder& builder, const Node& ensemble_node, const TreeEnsemble& ensemble,
                  const std::vector<double>& base) {
+  // Features are compared in their type; every other type than double fits float.
+  Value* x = as_rows(builder, ensemble_node.input(0), wide_type(ensemble_node.input(0)->dtype()));
+  const std::string aggregate = aggregate_of(ensemble_node);
   const TreeTables tables = tree_tables(ensemble, x->dtype());
   int64_t features = 0;
   for (const TreeNode& node : ensemble.nodes) {
@@ -314,9 +317,12 @@ std::vector<double> base_values(const Node& node) {
   return numbers_of(node, "base_values", "base_values_as_tensor");
 }
 
-// The type in which features are compared: every other type fits float.
-Value* comparable(Builder& builder, Value* x) {
-  return as_rows(builder, x, x->dtype() == DType::kDouble ? DType::kDouble : DType::kFloat);
+// One a target; zeros where there are none.
+std::vector<double> base_values(const Node& node, int64_t targets) {
+  std::vector<double> base = base_values(node);
+  if (base.empty()) base.assign(static_cast<size_t>(targets), 0.0);
+  require_size(base.size(), static_cast<size_t>(targets), "base_values");
+  return base;
 }
 
 // ---- The operators ----------------------------------------------------------------------------------------
@@ -347,7 +353,7 @@ void infer_ensemble(InferContext& context) {
 bool expand_ensemble(Builder& builder, Node& node) {
   const TreeEnsemble ensemble = NumberedTrees(node).read();
   const std::vector<double> base(static_cast<size_t>(ensemble.targets), 0.0);
-  Value* scores = scores_of(builder, comparable(builder, node.input(0)), ensemble, aggregate_of(node), base);
+  Value* scores = scores_of(builder, node, ensemble, base);
   builder.replace(node, 0,
                   builder.cast(post_transform(builder, scores, transform_of(node)), node.output()->dtype()));
   return true;
@@ -361,10 +367,7 @@ void infer_regressor(InferContext& context) {
 bool expand_regressor(Builder& builder, Node& node) {
   const int64_t targets = node.output()->shape()[1].value();
   const TreeEnsemble ensemble = KeyedTrees(node, "target", targets).read();
-  std::vector<double> base = base_values(node);
-  if (base.empty()) base.assign(static_cast<size_t>(targets), 0.0);
-  require_size(base.size(), static_cast<size_t>(targets), "base_values");
-  Value* scores = scores_of(builder, comparable(builder, node.input(0)), ensemble, aggregate_of(node), base);
+  Value* scores = scores_of(builder, node, ensemble, base_values(node, targets));
   builder.replace(node, 0, post_transform(builder, builder.cast(scores, DType::kFloat), transform_of(node)));
   return true;
 }
@@ -409,9 +412,7 @@ Classes single_class_scores(Builder& builder, const Node& node, TreeEnsemble ens
   // A value for the first class is of no use to the second.
   if (base.empty() || single.is_second) base = {0.0};
   const std::string transform = transform_of(node);
-  Value* score =
-      builder.cast(scores_of(builder, comparable(builder, node.input(0)), ensemble, aggregate_of(node), base),
-                   DType::kFloat);
+  Value* score = builder.cast(scores_of(builder, node, ensemble, base), DType::kFloat);
   Classes result{binary_label(builder, labels, score, single.is_share ? 0.5 : 0.0), nullptr};
   if (single.is_second) {
     Value* both =
@@ -425,12 +426,8 @@ Classes single_class_scores(Builder& builder, const Node& node, TreeEnsemble ens
 
 Classes all_class_scores(Builder& builder, const Node& node, const TreeEnsemble& ensemble,
                          const ClassLabels& labels) {
-  std::vector<double> base = base_values(node);
-  if (base.empty()) base.assign(labels.count(), 0.0);
-  require_size(base.size(), labels.count(), "base_values");
-  Value* scores =
-      builder.cast(scores_of(builder, comparable(builder, node.input(0)), ensemble, aggregate_of(node), base),
-                   DType::kFloat);
+  const std::vector<double> base = base_values(node, static_cast<int64_t>(labels.count()));
+  Value* scores = builder.cast(scores_of(builder, node, ensemble, base), DType::kFloat);
   return {best_label(builder, labels, scores), post_transform(builder, scores, transform_of(node))};
 }
 
@@ -440,8 +437,7 @@ bool expand_classifier(Builder& builder, Node& node) {
   const std::optional<SingleClass> single = single_class(ensemble, base_values(node).size());
   const Classes result = single ? single_class_scores(builder, node, ensemble, *single, labels)
                                 : all_class_scores(builder, node, ensemble, labels);
-  if (node.output(0) != nullptr) builder.replace(node, 0, result.labels);
-  if (node.output(1) != nullptr) builder.replace(node, 1, result.scores);
+  replace_classes(builder, node, result);
   return true;
 }
 

@@ -10,7 +10,6 @@
 namespace dlc::ir {
 namespace {
 
-// The extents of the pool's input.
 std::vector<WindowAxis> pool_windows(const Node& node) {
   return windows_of(node, spatial_axes(dims_attribute(node)), kernel_attribute(node));
 }

@@ -84,9 +84,6 @@ Expr standard_normal(const Expr& key, const Index& index, const Shape& shape, DT
   return radius * unary(ExprOp::kCos, v * real(2 * std::numbers::pi, type));
 }
 
-// 16-bit floats are drawn in 32 bits.
-DType drawn_type(DType type) { return type == DType::kDouble ? DType::kDouble : DType::kFloat; }
-
 // ---- RandomNormal, RandomUniform and their Like forms
 
 DType output_type_of(const InferContext& context, DType fallback) {
@@ -114,7 +111,7 @@ void infer_random_like(InferContext& context) {
 
 void lower_normal(LowerContext& context) {
   DType type = context.output_type().dtype;
-  DType drawn = drawn_type(type);
+  DType drawn = wide_type(type);
   Expr mean = real(context.node().attribute<double>("mean", 0), drawn);
   Expr scale = real(context.node().attribute<double>("scale", 1), drawn);
   Expr key = key_of_run(context);
@@ -126,7 +123,7 @@ void lower_normal(LowerContext& context) {
 
 void lower_uniform(LowerContext& context) {
   DType type = context.output_type().dtype;
-  DType drawn = drawn_type(type);
+  DType drawn = wide_type(type);
   double low = context.node().attribute<double>("low", 0);
   double high = context.node().attribute<double>("high", 1);
   Expr key = key_of_run(context);
@@ -153,7 +150,7 @@ void lower_keyed_uniform(LowerContext& context) {
   Expr key = mix(cast(run, DType::kUint64) * word(kGolden) + node);
   const Shape& shape = context.output_shape();
   context.map_output([&](const Index& index) {
-    return cast(unit_interval(random_bits(key, index, shape, 1, 0), drawn_type(type)), type);
+    return cast(unit_interval(random_bits(key, index, shape, 1, 0), wide_type(type)), type);
   });
 }
 
@@ -161,7 +158,7 @@ void lower_keyed_uniform(LowerContext& context) {
 
 void lower_bernoulli(LowerContext& context) {
   DType type = context.output_type().dtype;
-  DType drawn = drawn_type(context.input_type(0).dtype);
+  DType drawn = wide_type(context.input_type(0).dtype);
   Expr key = key_of_run(context);
   const Shape& shape = context.output_shape();
   context.map_output([&](const Index& index) {
@@ -183,7 +180,7 @@ void infer_multinomial(InferContext& context) {
 
 void lower_multinomial(LowerContext& context) {
   const Shape& input = context.input_shape(0);
-  DType drawn = drawn_type(context.input_type(0).dtype);
+  DType drawn = wide_type(context.input_type(0).dtype);
   auto logit = [&](const Expr& row, const Expr& column) {
     return cast(context.at_input(0, {row, column}), drawn);
   };
@@ -247,7 +244,7 @@ void lower_dropout(LowerContext& context) {
   }
   const Shape& shape = context.input_shape(0);
   DType type = context.input_type(0).dtype;
-  DType drawn = drawn_type(type);
+  DType drawn = wide_type(type);
   Expr ratio = real(0.5, drawn);
   if (context.has_input(1)) ratio = cast(single_element(context, 1), drawn);
   Expr active = boolean(true);

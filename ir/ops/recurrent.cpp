@@ -10,10 +10,6 @@
 namespace dlc::ir {
 namespace {
 
-constexpr size_t kInitialH = 5;
-constexpr size_t kInitialC = 6;
-constexpr size_t kPeepholes = 7;
-
 using Step = RecurrentLayer::Step;
 
 // The activation of a sum, which the attribute `clip` bounds before.

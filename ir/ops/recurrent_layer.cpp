@@ -10,17 +10,11 @@
 namespace dlc::ir {
 namespace {
 
-constexpr size_t kX = 0;
-constexpr size_t kW = 1;
-constexpr size_t kR = 2;
-constexpr size_t kBias = 3;
-constexpr size_t kLengths = 4;
-
-bool is_batch_first(const Node& node) { return node.attribute<int64_t>("layout", 0) != 0; }
-
 Dim blocks(size_t count, const Dim& hidden) { return Dim(static_cast<int64_t>(count)) * hidden; }
 
 }  // namespace
+
+bool is_batch_first(const Node& node) { return node.attribute<int64_t>("layout", 0) != 0; }
 
 std::vector<Direction> directions_of(const Node& node) {
   std::string direction = node.attribute<std::string>("direction", "forward");
@@ -35,7 +29,6 @@ namespace {
 
 // What each input has to look like, given X and R.
 std::map<size_t, Shape> expected_shapes(const Node& node, const Shape& x, const Shape& r, int64_t gates) {
-  constexpr size_t kInitialH = 5, kInitialC = 6, kPeepholes = 7;
   const Dim count = static_cast<int64_t>(directions_of(node).size());
   const Dim& hidden = r[2];
   const bool batch_first = is_batch_first(node);

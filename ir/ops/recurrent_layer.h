@@ -12,6 +12,12 @@
 namespace dlc::ir {
 
 // Sets the types of Y, Y_h and Y_c.
+// Positions of the inputs of LSTM, GRU (up to the initial hidden state) and RNN.
+enum RecurrentInput : size_t { kX, kW, kR, kBias, kLengths, kInitialH, kInitialC, kPeepholes };
+
+// Attribute `layout`: whether the batch is the first axis of X, Y and the states.
+bool is_batch_first(const Node& node);
+
 void infer_recurrent(InferContext& context, int64_t gates, bool has_cell);
 
 enum class Direction : uint8_t { kForward, kReverse };

@@ -119,14 +119,15 @@ class Unfolder {
         node_(node),
         kind_(std::move(kind)),
         directions_(directions_of(node)),
-        type_(compute_type(node.input(0)->dtype())),
-        batch_first_(node.attribute<int64_t>("layout", 0) != 0),
-        x_(input(0)) {
+        type_(compute_type(node.input(kX)->dtype())),
+        batch_first_(is_batch_first(node)),
+        x_(input(kX)) {
     if (batch_first_) x_ = transpose(x_, {1, 0, 2});
     steps_ = x_.shape()[0];
     batch_ = x_.shape()[1];
-    hidden_ = node.input(2)->shape()[2];
-    if (node.input(4) != nullptr) lengths_ = Term(builder, node.input(4)).cast(DType::kInt64).value();
+    hidden_ = node.input(kR)->shape()[2];
+    if (node.input(kLengths) != nullptr)
+      lengths_ = Term(builder, node.input(kLengths)).cast(DType::kInt64).value();
   }
 
   bool run() {
@@ -161,13 +162,14 @@ class Unfolder {
   // Y [steps, batch, hidden], then the last states [batch, hidden].
   Terms direction(size_t d, const GateActivation* activations) {
     Cell cell{node_, activations};
-    const Term recurrence = part(input(2), d, 0);
+    const Term recurrence = part(input(kR), d, 0);
     cell.recurrence = transpose(recurrence, {1, 0});
     for (const Term& gate : split(recurrence, kind_.gates, 0)) cell.parts.push_back(transpose(gate, {1, 0}));
-    if (node_.input(7) != nullptr) {
-      for (const Term& peephole : split(part(input(7), d, 0), 3, 0)) cell.peepholes.push_back(peephole);
+    if (node_.input(kPeepholes) != nullptr) {
+      for (const Term& peephole : split(part(input(kPeepholes), d, 0), 3, 0))
+        cell.peepholes.push_back(peephole);
     }
-    Term projected = x_.apply("MatMul", {transpose(part(input(1), d, 0), {1, 0})});
+    Term projected = x_.apply("MatMul", {transpose(part(input(kW), d, 0), {1, 0})});
     projected = add_bias(projected, d, cell);
     const bool backwards = directions_[d] == Direction::kReverse;
     const bool by_length = backwards && lengths_ != nullptr;
@@ -179,8 +181,8 @@ class Unfolder {
 
   // The biases of input and recurrence are added beforehand, but for the one that a reset gate multiplies.
   Term add_bias(const Term& projected, size_t d, Cell& cell) const {
-    if (node_.input(3) == nullptr) return projected;
-    const Terms biases = split(part(input(3), d, 0), 2, 0);
+    if (node_.input(kBias) == nullptr) return projected;
+    const Terms biases = split(part(input(kBias), d, 0), 2, 0);
     const bool reset_after = kind_.gates == 3 && node_.attribute<int64_t>("linear_before_reset", 0) != 0;
     if (!reset_after) return projected + biases[0] + biases[1];
     const Terms gates = split(biases[1], 3, 0);
@@ -190,7 +192,7 @@ class Unfolder {
   }
 
   Term initial_state(size_t i, size_t d) const {
-    const size_t number = 5 + i;
+    const size_t number = kInitialH + i;
     if (node_.input(number) != nullptr) return part(input(number), d, batch_first_ ? 1 : 0);
     return zeros(builder_, type_, {batch_, hidden_});
   }

@@ -13,8 +13,6 @@
 namespace dlc::ir {
 namespace {
 
-constexpr uint32_t kLastCharacter = 0x10ffff;
-
 // ---- Letters that differ in case only
 
 template <size_t N>

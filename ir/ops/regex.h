@@ -10,6 +10,8 @@
 
 namespace dlc::ir {
 
+inline constexpr uint32_t kLastCharacter = 0x10ffff;  // of Unicode
+
 // Characters from first to last.
 struct CharacterRange {
   uint32_t first;

@@ -12,8 +12,6 @@ namespace {
 
 using NodePointer = std::unique_ptr<RegexNode>;
 
-constexpr uint32_t kLastCharacter = 0x10ffff;
-
 struct NamedSet {
   std::string_view name;
   CharacterSet set;

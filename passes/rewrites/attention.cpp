@@ -191,18 +191,11 @@ Value* without_factor(Value* value, double& factor) {
   return value;
 }
 
-std::vector<int64_t> swapped_last(size_t rank) {
-  std::vector<int64_t> perm(rank);
-  for (size_t i = 0; i < rank; ++i) perm[i] = static_cast<int64_t>(i);
-  std::swap(perm[rank - 1], perm[rank - 2]);
-  return perm;
-}
-
 Value* keys_of(Builder& builder, const Node& product, double& factor) {
   factor *= product.attribute<double>("alpha", 1.0);
   Value* transposed = without_factor(product.input(1), factor);
   if (!is_off(product, "transB")) return transposed;
-  std::vector<int64_t> perm = swapped_last(transposed->shape().size());
+  std::vector<int64_t> perm = ir::swap_last_axes(transposed->shape().size());
   Node* transpose = producer(transposed, "Transpose");
   if (transpose == nullptr || !transpose->has("perm")) return builder.transpose(transposed, perm);
   const auto& inner = transpose->attribute<std::vector<int64_t>>("perm");
@@ -247,7 +240,7 @@ void add_factor(Builder& builder, double factor, AttentionForm& form) {
     }
   }
   if (factor == 1) return;
-  const DType type = form.q->dtype() == DType::kDouble ? DType::kDouble : DType::kFloat;
+  const DType type = wide_type(form.q->dtype());
   form.steps.insert(form.steps.begin(),
                     {.op = "Mul", .position = 0, .operands = {builder.scalar(type, factor)}});
 }
@@ -283,11 +276,6 @@ Weights weights_of(Value* value) {
       return {};
     }
   }
-}
-
-bool is_last_axis(const Node& softmax) {
-  const auto axis = softmax.attribute<int64_t>("axis", -1);
-  return axis == -1 || axis == static_cast<int64_t>(softmax.input(0)->shape().size()) - 1;
 }
 
 bool fits(const Node& product, const Value* values) {
@@ -331,7 +319,7 @@ Value* attend(Builder& builder, AttentionForm form, const Shape& scores, const S
 bool raise_attention(Builder& builder, Node& node) {
   Value* values = node.input(1);
   const Weights weights = weights_of(node.input(0));
-  if (weights.softmax == nullptr || !is_last_axis(*weights.softmax)) return false;
+  if (weights.softmax == nullptr || !is_over_last_axis(*weights.softmax)) return false;
   Chain chain;
   if (values->is_constant() || !trace(weights.softmax->input(0), 0, chain)) return false;
   const Shape scores = chain.product->output()->shape();

@@ -86,6 +86,11 @@ bool is_off(const ir::Node& node, std::string_view attribute) {
   return node.attribute<int64_t>(attribute, 0) == 0;
 }
 
+bool is_over_last_axis(const ir::Node& node) {
+  const auto axis = node.attribute<int64_t>("axis", -1);
+  return axis == -1 || axis == static_cast<int64_t>(node.input(0)->shape().size()) - 1;
+}
+
 bool same_shape(const ir::Value* a, const ir::Value* b) { return a->shape() == b->shape(); }
 
 std::optional<std::vector<double>> along_axis(const ir::Value* value, size_t axis, size_t rank,

@@ -40,6 +40,9 @@ std::optional<std::vector<int64_t>> constant_ints(const ir::Node& node, size_t i
 // Whether an attribute that says "off" by being absent or zero does so.
 bool is_off(const ir::Node& node, std::string_view attribute);
 
+// Of a node whose attribute "axis" is the last one by default: whether it is.
+bool is_over_last_axis(const ir::Node& node);
+
 bool same_shape(const ir::Value* a, const ir::Value* b);
 
 // A constant that varies along one axis only, as it broadcasts to `rank` axes: its elements along `axis`,

@@ -42,8 +42,7 @@ bool fold_factors(Builder& builder, Node& node) {
   return changed;
 }
 
-// ---- Einsum of two operands that is a stack of products
-// ----------------------------------------------------
+// ---- Einsum of two operands that is a stack of products --------------------------------------------------
 
 bool has(const ir::Labels& labels, ir::Label label) {
   return std::find(labels.begin(), labels.end(), label) != labels.end();

@@ -144,8 +144,7 @@ bool unflatten_softmax(Builder& builder, Node& node) {
   const ir::Shape &shape = flatten->input(0)->shape(), &rows = softmax->input(0)->shape();
   if (shape.empty() || rows.empty() || shape != node.output()->shape() || shape.back() != rows.back())
     return false;
-  const auto axis = softmax->attribute<int64_t>("axis", -1);
-  if (axis != -1 && axis != static_cast<int64_t>(rows.size()) - 1) return false;
+  if (!is_over_last_axis(*softmax)) return false;
   return keep(builder, node, builder.op("Softmax", {flatten->input(0)}, {{"axis", int64_t{-1}}}));
 }
 

@@ -96,7 +96,7 @@ Value* ones(Builder& builder, const Value* x, int64_t axis) {
 
 // The operators accumulate in the type that the attribute names; a chain in double stays in double.
 ir::Attributes attributes(const Value* x, int64_t axis, double epsilon) {
-  DType stash = x->dtype() == DType::kDouble ? DType::kDouble : DType::kFloat;
+  DType stash = wide_type(x->dtype());
   return {{"axis", axis}, {"epsilon", epsilon}, {"stash_type", static_cast<int64_t>(stash)}};
 }
 

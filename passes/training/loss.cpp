@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "ir/op.h"
+#include "ir/ops/infer_util.h"
 #include "ir/term.h"
 #include "runtime/error.h"
 
@@ -17,11 +18,6 @@ using ir::Dim;
 using ir::Shape;
 using ir::Term;
 
-bool takes_classes(LossKind kind) { return kind == LossKind::kCrossEntropy || kind == LossKind::kNll; }
-
-// Classes are the second axis, as in images of logits, but the last of a sequence.
-int64_t class_axis(const Shape& shape) { return shape.size() == 3 ? 2 : 1; }
-
 // The value before a Softmax at the end of the model, over the classes.
 ir::Value* logits_of(ir::Value* output, const LossOptions& options) {
   const ir::Node* node = output->producer();
@@ -29,7 +25,7 @@ ir::Value* logits_of(ir::Value* output, const LossOptions& options) {
   if (!is_softmax || options.kind != LossKind::kCrossEntropy) return output;
   auto rank = static_cast<int64_t>(output->shape().size());
   int64_t axis = node->attribute<int64_t>("axis", -1);
-  return (axis < 0 ? axis + rank : axis) == class_axis(output->shape()) ? node->input(0) : output;
+  return (axis < 0 ? axis + rank : axis) == class_axis(output->shape().size()) ? node->input(0) : output;
 }
 
 // Of every place: what it adds to the sum, and to the weight that the sum is divided by.
@@ -62,7 +58,7 @@ Term class_weights(Builder& builder, const Dim& classes, const LossOptions& opti
 // -(1 - s) * w[t] * log p[t] - s / classes * sum over c of w[c] * log p[c], with label smoothing s.
 Elements class_loss(const Term& y, const Term& target, const Term& weights, const LossOptions& options) {
   Builder& builder = y.builder();
-  const int64_t axis = class_axis(y.shape());
+  const int64_t axis = class_axis(y.shape().size());
   const Term counts = !equal(target, static_cast<double>(options.ignored_class));
   const Term chosen = where(counts, target, 0);
   const Term log_probabilities =
@@ -114,8 +110,7 @@ Term value_loss(const Term& y, const Term& target, const LossOptions& options) {
 }
 
 Term total_of(const Term& x) {
-  std::vector<int64_t> axes;
-  for (size_t i = 0; i < x.shape().size(); ++i) axes.push_back(static_cast<int64_t>(i));
+  const std::vector<int64_t> axes = ir::all_axes(static_cast<int64_t>(x.shape().size()));
   return {x.builder(), x.builder().reduce("ReduceSum", x, axes, false)};
 }
 
@@ -126,6 +121,10 @@ Elements weighted(const Term& loss, const Term& weights, LossKind kind) {
 }
 
 }  // namespace
+
+bool takes_classes(LossKind kind) { return kind == LossKind::kCrossEntropy || kind == LossKind::kNll; }
+
+int64_t class_axis(size_t rank) { return rank == 3 ? 2 : 1; }
 
 size_t find_output(const ir::Graph& graph, const std::string& name) {
   if (graph.outputs().empty()) fail(ErrorKind::kModel, "the model has no outputs");
@@ -152,7 +151,7 @@ ir::Type target_type(const ir::Graph& graph, const LossOptions& options) {
     fail(ErrorKind::kModel, "output '{}': expected logits of classes, found {}", name,
          to_string(ir::Type(type)));
   }
-  shape.erase(shape.begin() + static_cast<ptrdiff_t>(class_axis(type.shape)));
+  shape.erase(shape.begin() + static_cast<ptrdiff_t>(class_axis(type.shape.size())));
   return ir::Type(DType::kInt64, shape);
 }
 

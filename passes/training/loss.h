@@ -6,6 +6,11 @@
 
 namespace dlc::passes {
 
+// Whether the targets are class numbers.
+bool takes_classes(LossKind kind);
+// Of an output: classes are the second axis, as in images of logits, but the last of a sequence.
+int64_t class_axis(size_t rank);
+
 // What the targets of a batch are. Error(kModel) where the loss does not fit the output, Error(kUsage) where
 // the model has no such output.
 ir::Type target_type(const ir::Graph& graph, const LossOptions& options);

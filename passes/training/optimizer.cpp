@@ -1,5 +1,6 @@
 #include "passes/training/optimizer.h"
 
+#include "ir/ops/infer_util.h"
 #include "ir/term.h"
 
 namespace dlc::passes {
@@ -115,7 +116,7 @@ UpdateNodes add_update(ir::Graph& graph, const OptimizerOptions& options, const 
   OptimizerOptions own = options;
   if (parameter->shape().size() < 2) own.weight_decay = 0;
   DType stored = parameter->dtype();
-  DType type = stored == DType::kDouble ? DType::kDouble : DType::kFloat;
+  DType type = wide_type(stored);
   Update u{own,
            scalar_of(builder, scalars.rate, type),
            scalar_of(builder, scalars.step, DType::kDouble),
@@ -131,8 +132,7 @@ ir::Value* add_norm(ir::Graph& graph, std::span<ir::Value* const> gradients) {
   Builder builder(graph);
   std::vector<ir::Value*> squares;
   for (ir::Value* gradient : gradients) {
-    std::vector<int64_t> axes;
-    for (size_t i = 0; i < gradient->shape().size(); ++i) axes.push_back(static_cast<int64_t>(i));
+    const std::vector<int64_t> axes = ir::all_axes(static_cast<int64_t>(gradient->shape().size()));
     Term wide = Term(builder, gradient).cast(DType::kFloat);
     squares.push_back(builder.reduce("ReduceSumSquare", wide, axes, false));
   }

@@ -2,6 +2,7 @@
 
 #include "ir/op.h"
 #include "ir/term.h"
+#include "passes/rewrites/match.h"
 
 namespace dlc::passes {
 namespace {
@@ -15,7 +16,7 @@ using ir::Value;
 std::vector<Node*> nodes_of(ir::Graph& graph, std::string_view op) {
   std::vector<Node*> result;
   for (const auto& node : graph.nodes()) {
-    if (node->op().domain.empty() && node->op().name == op) result.push_back(node.get());
+    if (is_op(*node, op)) result.push_back(node.get());
   }
   return result;
 }
@@ -30,7 +31,7 @@ double ratio_of(const Node& node) {
 void drop(ir::Graph& graph, Node& node, Value* draw, double ratio) {
   Builder builder(graph, &node, &node);
   Term x(builder, node.input(0));
-  DType drawn = x.dtype() == DType::kDouble ? DType::kDouble : DType::kFloat;
+  DType drawn = wide_type(x.dtype());
   std::vector<std::string> dims;
   for (const ir::Dim& dim : x.shape()) dims.push_back(dim.to_string());
   Term uniform(builder,

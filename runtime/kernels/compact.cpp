@@ -1,19 +1,15 @@
 // Kernels that keep the elements or slices for which something holds.
 #include <cstring>
 
+#include "runtime/kernels/call_tensor.h"
 #include "runtime/kernels/kernels.h"
 #include "runtime/kernels/ordered_key.h"
 
 namespace {
 
+using dlc::kernels::count_elements;
 using dlc::kernels::KeyFormat;
 using dlc::kernels::KeyKind;
-
-int64_t count_elements(const dlc_call_tensor& tensor) {
-  int64_t count = 1;
-  for (int32_t i = 0; i < tensor.rank; ++i) count *= tensor.dims[i];
-  return count;
-}
 
 bool is_nonzero(const char* element, KeyFormat format) {
   const uint64_t bits = dlc::kernels::read_bits(element, format.bytes);
@@ -56,12 +52,8 @@ extern "C" int32_t dlc_compress(dlc_frame* frame, dlc_call_tensor* inputs, dlc_c
   const char* data = static_cast<const char*>(input.data);
   const bool* condition = static_cast<const bool*>(inputs[1].data);
   const int64_t bytes = dlc::kernels::key_format(input.dtype).bytes;
-  int64_t outer = 1, extent = count_elements(input), inner = 1;
-  if (axis >= 0) {
-    extent = input.dims[axis];
-    for (int64_t i = 0; i < axis; ++i) outer *= input.dims[i];
-    for (int64_t i = axis + 1; i < input.rank; ++i) inner *= input.dims[i];
-  }
+  const auto [outer, extent, inner] = axis >= 0 ? dlc::kernels::view_along(input.rank, input.dims, axis)
+                                                : dlc::kernels::AxisView{1, count_elements(input), 1};
   if (bytes == 0) return dlc_fail(frame, DLC_UNSUPPORTED, "element type %lld", input.dtype, 0);
   const int64_t length = inputs[1].dims[0] < extent ? inputs[1].dims[0] : extent;
   int64_t kept = 0;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 
+#include "runtime/kernels/call_tensor.h"
 #include "runtime/kernels/kernels.h"
 #include "runtime/model/api.h"
 
@@ -285,8 +286,7 @@ int32_t run_job(dlc_frame* frame, FftJob& job, const FftCode& code, dlc_call_ten
   // About a nanosecond an element and pass.
   const double work = static_cast<double>(job.rows) * static_cast<double>(job.plan.length) *
                       (4 + static_cast<double>(job.plan.stages));
-  dlc_parallel_for(frame, run_region, buffers, nullptr, job.tasks,
-                   work < 1e15 ? static_cast<int64_t>(work) : int64_t{1000000000000000});
+  dlc_parallel_for(frame, run_region, buffers, nullptr, job.tasks, bounded_work(work));
   return DLC_OK;
 }
 

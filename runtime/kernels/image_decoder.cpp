@@ -37,10 +37,10 @@ void* load_near(const char* file) {
 }
 
 // Where the loader looks; then near the library that this code is in, and near the program.
-void* load_codecs() {
+void* find_codecs() {
   if (void* library = dlopen(kLibrary, RTLD_NOW)) return library;
   Dl_info self;
-  if (dladdr(reinterpret_cast<const void*>(&load_codecs), &self) != 0) {
+  if (dladdr(reinterpret_cast<const void*>(&find_codecs), &self) != 0) {
     if (void* library = load_near(self.dli_fname)) return library;
   }
   char program[4096];
@@ -48,6 +48,16 @@ void* load_codecs() {
   if (size <= 0) return nullptr;
   program[size] = '\0';
   return load_near(program);
+}
+
+// Null: they are not there. Two threads may both find them, and get the same.
+void* load_codecs() {
+  static void* loaded = nullptr;
+  void* library = __atomic_load_n(&loaded, __ATOMIC_ACQUIRE);
+  if (library != nullptr) return library;
+  library = find_codecs();
+  __atomic_store_n(&loaded, library, __ATOMIC_RELEASE);
+  return library;
 }
 
 // The luma of ITU-R BT.601 in fixed point.

@@ -1,4 +1,5 @@
 // Elements of less than a byte, packed as ONNX stores them: the first one in the lowest bits.
+#include "runtime/kernels/call_tensor.h"
 #include "runtime/kernels/kernels.h"
 
 extern "C" int32_t dlc_pack(dlc_frame*, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
@@ -8,8 +9,7 @@ extern "C" int32_t dlc_pack(dlc_frame*, dlc_call_tensor* inputs, dlc_call_tensor
   const int64_t bits = params[0];
   const int64_t per_byte = 8 / bits;
   const unsigned mask = (1u << bits) - 1;
-  int64_t count = 1;
-  for (int32_t i = 0; i < inputs[0].rank; ++i) count *= inputs[0].dims[i];
+  const int64_t count = dlc::kernels::count_elements(inputs[0]);
   for (int64_t first = 0; first < count; first += per_byte) {
     const int64_t here = count - first < per_byte ? count - first : per_byte;
     unsigned byte = 0;

@@ -5,40 +5,26 @@
 #include "runtime/kernels/kernels.h"
 #include "runtime/kernels/value_call.h"
 
+using dlc::kernels::AxisView;
 using dlc::kernels::copied_tensor;
 using dlc::kernels::give_tensor;
 using dlc::kernels::handle_in;
 using dlc::kernels::read_integer;
 using dlc::kernels::set_handle;
+using dlc::kernels::view_along;
 using namespace dlc::model;
 
 namespace {
 
-// A position counted from the end where it is negative; false unless it is in [0, count).
-bool find_position(const dlc_call_tensor& position, int64_t count, int64_t absent, int64_t* found) {
-  int64_t at = position.data == nullptr ? absent : read_integer(position, 0);
-  if (at < 0 && position.data != nullptr) at += count;
-  *found = at;
-  return at >= 0 && at < count;
-}
-
-int32_t fail_position(dlc_frame* frame, const dlc_call_tensor& position, int64_t count) {
+// The position, 0 to `last`, in a sequence of `count` elements that an input tells: negative ones count from
+// the end; absent: `last`.
+int32_t find_position(dlc_frame* frame, const dlc_call_tensor& position, int64_t count, int64_t last,
+                      int64_t* found) {
+  const int64_t given = position.data == nullptr ? last : read_integer(position, 0);
+  *found = given < 0 && position.data != nullptr ? given + count : given;
+  if (*found >= 0 && *found <= last) return DLC_OK;
   if (position.data == nullptr) return dlc_fail(frame, DLC_INVALID_INPUT, "the sequence is empty", 0, 0);
-  return dlc_fail(frame, DLC_INVALID_INPUT, "position %lld in a sequence of %lld elements",
-                  read_integer(position, 0), count);
-}
-
-// How a tensor falls apart along an axis: outer rows of extent * inner elements.
-struct AxisView {
-  int64_t outer = 1;
-  int64_t extent = 1;
-  int64_t inner = 1;
-};
-AxisView view_along(int32_t rank, const int64_t* dims, int64_t axis) {
-  AxisView view;
-  for (int32_t i = 0; i < rank; ++i)
-    (i < axis ? view.outer : i == axis ? view.extent : view.inner) *= dims[i];
-  return view;
+  return dlc_fail(frame, DLC_INVALID_INPUT, "position %lld in a sequence of %lld elements", given, count);
 }
 
 // Copies rows of `bytes` from one place to another, with different distances between them.
@@ -135,8 +121,8 @@ extern "C" int32_t dlc_sequence_insert(dlc_frame* frame, dlc_call_tensor* inputs
   const int64_t count = sequence_count(sequence);
   int64_t position = 0;
   // One may insert behind the last element, too; -1 is before it.
-  const bool found = find_position(inputs[2], count, count, &position);
-  if (!found && position != count) return fail_position(frame, inputs[2], count);
+  const int32_t status = find_position(frame, inputs[2], count, count, &position);
+  if (status != DLC_OK) return status;
   const Handle result = insert_element(frame->context, sequence, position, handle_in(inputs[1]));
   if (result == kNoMemory) return DLC_OUT_OF_MEMORY;
   set_handle(outputs[0], result);
@@ -148,7 +134,8 @@ extern "C" int32_t dlc_sequence_erase(dlc_frame* frame, dlc_call_tensor* inputs,
   const Handle sequence = handle_in(inputs[0]);
   const int64_t count = sequence_count(sequence);
   int64_t position = 0;
-  if (!find_position(inputs[1], count, count - 1, &position)) return fail_position(frame, inputs[1], count);
+  const int32_t status = find_position(frame, inputs[1], count, count - 1, &position);
+  if (status != DLC_OK) return status;
   const Handle result = erase_element(frame->context, sequence, position);
   if (result == kNoMemory) return DLC_OUT_OF_MEMORY;
   set_handle(outputs[0], result);
@@ -160,7 +147,8 @@ extern "C" int32_t dlc_sequence_at(dlc_frame* frame, dlc_call_tensor* inputs, dl
   const Handle sequence = handle_in(inputs[0]);
   const int64_t count = sequence_count(sequence);
   int64_t position = 0;
-  if (!find_position(inputs[1], count, count - 1, &position)) return fail_position(frame, inputs[1], count);
+  const int32_t status = find_position(frame, inputs[1], count, count - 1, &position);
+  if (status != DLC_OK) return status;
   set_handle(outputs[0], sequence_element(sequence, position));
   return DLC_OK;
 }
@@ -192,7 +180,8 @@ extern "C" int32_t dlc_sequence_split(dlc_frame* frame, dlc_call_tensor* inputs,
   if (status != DLC_OK) return status;
   SequenceObject* sequence = make_sequence(frame->context, parts.count());
   if (sequence == nullptr) return DLC_OUT_OF_MEMORY;
-  int64_t dims[dlc::kernels::kMaxRank];
+  auto* dims = static_cast<int64_t*>(value_memory(frame->context, data.rank * int64_t{sizeof(int64_t)}));
+  if (dims == nullptr) return DLC_OUT_OF_MEMORY;
   const int64_t inner_bytes = stored_bytes(dtype, view.inner);
   const char* from = static_cast<const char*>(data.data);
   for (int64_t i = 0; i < parts.count(); ++i) {
@@ -220,13 +209,13 @@ int32_t check_concatenation(dlc_frame* frame, Handle sequence, int64_t axis, boo
   const int64_t count = sequence_count(sequence);
   const int32_t rank = output.rank - (new_axis ? 1 : 0);
   if (count == 0) return dlc_fail(frame, DLC_INVALID_INPUT, "the sequence is empty", 0, 0);
+  const TensorObject& first = *object_of<TensorObject>(sequence_element(sequence, 0));
   int64_t total = 0;
   for (int64_t i = 0; i < count; ++i) {
     const TensorObject& element = *object_of<TensorObject>(sequence_element(sequence, i));
     if (element.rank != rank) {
       return dlc_fail(frame, DLC_INVALID_INPUT, "element %lld has rank %lld", i, element.rank);
     }
-    const TensorObject& first = *object_of<TensorObject>(sequence_element(sequence, 0));
     for (int32_t k = 0; k < rank; ++k) {
       if ((k == axis && !new_axis) || element.extents[k] == first.extents[k]) continue;
       return dlc_fail(frame, DLC_INVALID_INPUT, "elements 0 and %lld differ in the extent of axis %lld", i,
@@ -234,7 +223,6 @@ int32_t check_concatenation(dlc_frame* frame, Handle sequence, int64_t axis, boo
     }
     if (__builtin_add_overflow(total, new_axis ? 1 : element.extents[axis], &total)) total = INT64_MAX;
   }
-  const TensorObject& first = *object_of<TensorObject>(sequence_element(sequence, 0));
   for (int32_t k = 0; k < output.rank; ++k) {
     const int64_t own = k == axis ? total : first.extents[new_axis && k > axis ? k - 1 : k];
     output.dims[k] = own;

@@ -3,6 +3,7 @@
 // through eight trees. The sums do not depend on which it is.
 #include <utility>
 
+#include "runtime/kernels/call_tensor.h"
 #include "runtime/kernels/kernels.h"
 
 namespace dlc::kernels {
@@ -288,8 +289,7 @@ int32_t run(dlc_frame* frame, Job& job, dlc_call_tensor* scratch) {
   void* buffers[] = {&job};
   const double work = static_cast<double>(job.rows) * static_cast<double>(job.tree_count) *
                       static_cast<double>(walk_cost(job));
-  dlc_parallel_for(frame, run_tasks<T>, buffers, nullptr, job.tasks,
-                   work < 1e15 ? static_cast<int64_t>(work) : int64_t{1000000000000000});
+  dlc_parallel_for(frame, run_tasks<T>, buffers, nullptr, job.tasks, bounded_work(work));
   if (job.chunks > 1) merge_chunks<T>(job);
   return DLC_OK;
 }

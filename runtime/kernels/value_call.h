@@ -3,12 +3,11 @@
 
 #include <cstring>
 
+#include "runtime/kernels/call_tensor.h"
 #include "runtime/model/abi.h"
 #include "runtime/model/values.h"
 
 namespace dlc::kernels {
-
-inline constexpr int32_t kMaxRank = 64;  // of what the importer accepts
 
 inline model::Handle handle_in(const dlc_call_tensor& tensor) {
   return *static_cast<const model::Handle*>(tensor.data);
@@ -19,12 +18,6 @@ inline void set_handle(const dlc_call_tensor& tensor, model::Handle handle) {
 
 inline model::Handle* handles_of(const dlc_call_tensor& tensor) {
   return static_cast<model::Handle*>(tensor.data);
-}
-
-inline int64_t count_elements(const dlc_call_tensor& tensor) {
-  int64_t count = 1;
-  for (int32_t i = 0; i < tensor.rank; ++i) count *= tensor.dims[i];
-  return count;
 }
 
 // Element i of a tensor of int32 or int64.

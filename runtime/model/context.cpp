@@ -206,18 +206,15 @@ int32_t dlc_context_run_flat(dlc_context* context, const int64_t* symbols, const
   int64_t* extents = context->flat_extents;
   for (int32_t i = 0; i < model->num_inputs; ++i, ++tensor) {
     const dlc_value_info& info = model->inputs[i];
-    ElementType type = border_element(info);
-    *tensor = {const_cast<void*>(inputs[i]), 1, 0, info.rank, type.code, type.bits, 1, extents, nullptr, 0};
+    *tensor = dense_tensor(const_cast<void*>(inputs[i]), border_element(info), info.rank, extents);
     for (int32_t j = 0; j < info.rank; ++j)
       *extents++ = info.dims[j] >= 0 ? info.dims[j] : symbols[-1 - info.dims[j]];
   }
   dlc_tensor* output_tensors = tensor;
   for (int32_t i = 0; i < model->num_outputs; ++i) {
     const dlc_value_info& info = model->outputs[i];
-    ElementType type = border_element(info);
     // The context's own extents: the caller vouches for its memory.
-    output_tensors[i] = {outputs[i], 1, 0, info.rank, type.code, type.bits, 1, context->outputs[i].shape,
-                         nullptr,    0};
+    output_tensors[i] = dense_tensor(outputs[i], border_element(info), info.rank, context->outputs[i].shape);
   }
   int32_t status = dlc_context_run(context, context->flat_tensors, output_tensors);
   for (int32_t i = 0; status == DLC_OK && i < model->num_outputs; ++i) outputs[i] = output_tensors[i].data;

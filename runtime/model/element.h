@@ -13,6 +13,14 @@ struct ElementType {
   uint8_t bits;
 };
 
+inline constexpr int32_t kCpu = 1;                              // DLDeviceType
+inline constexpr ElementType kValueElement = {"value", 3, 64};  // what stands for a value that is no tensor
+
+// A dense tensor in memory of the CPU.
+inline dlc_tensor dense_tensor(void* data, ElementType type, int32_t rank, int64_t* shape) {
+  return {data, kCpu, 0, rank, type.code, type.bits, 1, shape, nullptr, 0};
+}
+
 // Of a number of ONNX's TensorProto.DataType; {"undefined", 0, 0} for numbers that are none.
 ElementType element_type(uint8_t dtype);
 

@@ -10,7 +10,6 @@
 namespace dlc::model {
 namespace {
 
-constexpr int32_t kCpu = 1;
 constexpr int64_t kUnbound = -1;
 
 int32_t check_type(dlc_context* context, const dlc_value_info& info, const dlc_tensor& tensor) {

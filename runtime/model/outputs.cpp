@@ -161,9 +161,7 @@ int32_t finish_outputs(dlc_context* context, dlc_tensor* outputs) {
     dlc_tensor& tensor = outputs[i];
     if (output.copy_out) copy_out(info, output, tensor);
     if (output.caller_data == nullptr) {
-      ElementType type = border_element(info);
-      tensor = dlc_tensor{
-          context->frame.outputs[i], 1, 0, info.rank, type.code, type.bits, 1, tensor.shape, nullptr, 0};
+      tensor = dense_tensor(context->frame.outputs[i], border_element(info), info.rank, tensor.shape);
     }
     if (tensor.shape == nullptr || output.caller_data == nullptr) {
       tensor.shape = output.shape;

@@ -10,9 +10,7 @@
 namespace dlc::model {
 namespace {
 
-constexpr uint8_t kOpaque = 3;
 constexpr uint8_t kStringNumber = 8;
-constexpr int32_t kCpu = 1;
 constexpr const char* kKinds[] = {"a tensor", "a sequence", "an optional", "a map"};
 
 const char* kind_name(int32_t kind) {
@@ -176,14 +174,13 @@ class Giver {
 
  private:
   bool tensor(const TensorObject& object, dlc_tensor* tensor) {
-    const ElementType type = element_type(object.dtype);
     void* data = object.data;
     if (object.dtype == kStringNumber) {
       data = value_memory(context_, object.count * static_cast<int64_t>(sizeof(dlc_string)));
       if (data == nullptr) return false;
       give_strings(static_cast<const Handle*>(object.data), object.count, static_cast<dlc_string*>(data));
     }
-    *tensor = {data, kCpu, 0, object.rank, type.code, type.bits, 1, object.extents, nullptr, 0};
+    *tensor = dense_tensor(data, element_type(object.dtype), object.rank, object.extents);
     return true;
   }
 
@@ -193,7 +190,7 @@ class Giver {
 }  // namespace
 
 ElementType border_element(const dlc_value_info& info) {
-  return is_tensor(info) ? element_type(info.dtype) : ElementType{"value", kOpaque, 64};
+  return is_tensor(info) ? element_type(info.dtype) : kValueElement;
 }
 
 int32_t take_strings(dlc_context* context, const char* name, const dlc_string* strings, int64_t count,

@@ -50,7 +50,9 @@ Metrics::Metrics(std::vector<std::string> names) : names_(std::move(names)) {
   for (const std::string& name : names_) {
     if (auto k = top_of(name)) {
       hits_[*k] = 0;
-    } else if (name != "f1" && name != "mae" && name != "mse") {
+    } else if (name == "f1") {
+      counts_classes_ = true;
+    } else if (name != "mae" && name != "mse") {
       fail(ErrorKind::kUsage,
            "there is no metric '{}'; there are accuracy, top5 (or another number), f1, mae, mse", name);
     }
@@ -62,6 +64,7 @@ bool Metrics::is_gain(const std::string& name) { return is_of_classes(name); }
 bool Metrics::is_of_classes(const std::string& name) { return name == "f1" || top_of(name).has_value(); }
 
 void Metrics::add(const Tensor& output, const Batch& batch) {
+  if (names_.empty()) return;
   const Tensor& target = batch.fields.back();
   if (is_float(target.dtype())) {
     add_values(output, target, batch.weights);
@@ -85,8 +88,11 @@ void Metrics::add_classes(const Tensor& output, const Tensor& target, const Tens
     scores.first = last ? i * classes : sample * classes * places + i % places;
     scores.stride = last ? 1 : places;
     count_ += 1;
-    int64_t rank = scores.rank(right);
-    for (auto& [k, hits] : hits_) hits += rank < k ? 1 : 0;
+    if (!hits_.empty()) {
+      int64_t rank = scores.rank(right);
+      for (auto& [k, hits] : hits_) hits += rank < k ? 1 : 0;
+    }
+    if (!counts_classes_) continue;
     int64_t best = scores.best();
     classes_[static_cast<size_t>(best)].predicted += 1;
     classes_[static_cast<size_t>(right)].actual += 1;

@@ -42,6 +42,7 @@ class Metrics {
     double predicted = 0;
     double actual = 0;
   };
+  bool counts_classes_ = false;  // for f1
   std::vector<Class> classes_;
 };
 

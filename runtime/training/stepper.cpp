@@ -68,14 +68,13 @@ struct Stepper::Runner {
 Stepper::Stepper(StepPrograms programs, const std::map<std::string, Tensor>& states,
                  runtime::ContextOptions options)
     : programs_(std::move(programs)) {
-  const StepLayout& layout = programs_.step.layout;
-  for (const State& state : layout.states) {
+  for (const State& state : layout().states) {
     by_name_[state.name] = states_.size();
     states_.emplace_back(state.dtype, state.shape);
     spare_.emplace_back(state.dtype, state.shape);
   }
   if (!options.pool) options.pool = std::make_shared<runtime::ThreadPool>(options.threads);
-  step_ = std::make_unique<Runner>(programs_.step, options, by_name_);
+  if (programs_.step) step_ = std::make_unique<Runner>(*programs_.step, options, by_name_);
   if (programs_.accumulate) {
     accumulate_ = std::make_unique<Runner>(*programs_.accumulate, options, by_name_);
   }
@@ -86,6 +85,7 @@ Stepper::Stepper(StepPrograms programs, const std::map<std::string, Tensor>& sta
 Stepper::~Stepper() = default;
 
 StepResult Stepper::step(const Batch& batch, double rate) {
+  check(step_ != nullptr, "this stepper has a program for steps");
   bool completes = (batches_ + 1) % programs_.batches_per_step == 0;
   Runner& runner = completes ? *step_ : *accumulate_;
   runner.rate.set_double(0, rate);
@@ -111,9 +111,9 @@ EvaluationResult Stepper::evaluate(const Batch& batch) {
 
 std::vector<std::pair<std::string, Tensor>> Stepper::states(std::initializer_list<StateRole> roles) const {
   std::vector<std::pair<std::string, Tensor>> result;
-  const StepLayout& layout = programs_.step.layout;
-  for (size_t i = 0; i < layout.states.size(); ++i) {
-    const State& state = layout.states[i];
+  const std::vector<State>& all = layout().states;
+  for (size_t i = 0; i < all.size(); ++i) {
+    const State& state = all[i];
     bool wanted = std::find(roles.begin(), roles.end(), state.role) != roles.end();
     if (wanted) result.emplace_back(state.name, copy_of(states_[i]));
   }
@@ -122,9 +122,9 @@ std::vector<std::pair<std::string, Tensor>> Stepper::states(std::initializer_lis
 
 void Stepper::set_states(const std::map<std::string, Tensor>& states,
                          std::initializer_list<StateRole> roles) {
-  const StepLayout& layout = programs_.step.layout;
-  for (size_t i = 0; i < layout.states.size(); ++i) {
-    const State& state = layout.states[i];
+  const std::vector<State>& all = layout().states;
+  for (size_t i = 0; i < all.size(); ++i) {
+    const State& state = all[i];
     if (std::find(roles.begin(), roles.end(), state.role) == roles.end()) continue;
     auto it = states.find(state.name);
     if (it == states.end())
@@ -142,8 +142,11 @@ int64_t Stepper::state_bytes() const {
 }
 
 int64_t Stepper::arena_bytes() const {
-  int64_t bytes = step_->context.arena_bytes() + evaluate_->context.arena_bytes();
-  return accumulate_ ? bytes + accumulate_->context.arena_bytes() : bytes;
+  int64_t bytes = 0;
+  for (const auto* runner : {&step_, &accumulate_, &evaluate_}) {
+    if (*runner) bytes += (*runner)->context.arena_bytes();
+  }
+  return bytes;
 }
 
 }  // namespace dlc::training

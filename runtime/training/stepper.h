@@ -19,7 +19,7 @@ struct StepProgram {
 };
 
 struct StepPrograms {
-  StepProgram step;
+  std::optional<StepProgram> step;        // nothing: evaluate() only
   std::optional<StepProgram> accumulate;  // where one step takes several batches
   StepProgram evaluate;
   int64_t batches_per_step = 1;
@@ -45,7 +45,7 @@ class Stepper {
           runtime::ContextOptions options);
   ~Stepper();
 
-  // One batch. `rate` is used by the batch that completes a step.
+  // One batch. Requires a program for it. `rate` is used by the batch that completes a step.
   StepResult step(const Batch& batch, double rate);
   EvaluationResult evaluate(const Batch& batch);
 
@@ -62,7 +62,7 @@ class Stepper {
   // Sets all states of the roles; others of the map are left alone. Error(kData) where one is missing or does
   // not fit.
   void set_states(const std::map<std::string, Tensor>& states, std::initializer_list<StateRole> roles);
-  const std::vector<Field>& fields() const { return programs_.step.layout.fields; }  // of a batch
+  const std::vector<Field>& fields() const { return layout().fields; }  // of a batch
   // Bytes of the states, and all memory of the contexts.
   int64_t state_bytes() const;
   int64_t arena_bytes() const;
@@ -70,11 +70,16 @@ class Stepper {
  private:
   struct Runner;  // a program with its context and borders
 
+  // That with all states.
+  const StepLayout& layout() const {
+    return programs_.step ? programs_.step->layout : programs_.evaluate.layout;
+  }
+
   StepPrograms programs_;
   std::vector<Tensor> states_;
   std::vector<Tensor> spare_;  // of the states that a step changes: the next values
   std::map<std::string, size_t> by_name_;
-  std::unique_ptr<Runner> step_;
+  std::unique_ptr<Runner> step_;  // null as its program
   std::unique_ptr<Runner> accumulate_;
   std::unique_ptr<Runner> evaluate_;
   int64_t steps_ = 0;

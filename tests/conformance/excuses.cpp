@@ -3,10 +3,10 @@
 #include <fnmatch.h>
 
 #include <algorithm>
-#include <fstream>
 #include <sstream>
 
 #include "runtime/error.h"
+#include "tests/support/line_file.h"
 
 namespace dlc::test {
 namespace {
@@ -41,18 +41,7 @@ Excuses::Line Excuses::parse(const std::string& text) {
 }
 
 Excuses::Excuses(const std::filesystem::path& path) {
-  std::ifstream stream(path);
-  if (!stream) fail(ErrorKind::kIo, "{}: cannot be read", path.string());
-  int number = 0;
-  for (std::string text; std::getline(stream, text);) {
-    ++number;
-    if (text.empty() || text.starts_with('#')) continue;
-    try {
-      lines_.push_back(parse(text));
-    } catch (Error& error) {
-      throw error.add_context(fmt::format("{}:{}", path.filename().string(), number));
-    }
-  }
+  for_each_line(path, [this](const std::string& text) { lines_.push_back(parse(text)); });
 }
 
 Excuse Excuses::find(const std::string& name, Mode mode) const {

@@ -23,10 +23,9 @@ namespace fs = std::filesystem;
 
 std::vector<std::string> case_names(const std::string& kind) {
   std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(fs::path(DLC_TEST_ERROR_CASES) / kind)) {
-    if (fs::exists(entry.path() / "model.onnx")) names.push_back(entry.path().filename().string());
+  for (const fs::path folder : tools::find_cases({(fs::path(DLC_TEST_ERROR_CASES) / kind).string()})) {
+    names.push_back(folder.filename().string());
   }
-  std::sort(names.begin(), names.end());
   return names;
 }
 

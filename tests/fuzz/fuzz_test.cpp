@@ -4,6 +4,7 @@
 
 #include <onnx/defs/schema.h>
 
+#include "frontend/write_tensor.h"
 #include "runtime/data/npy.h"
 #include "tests/fuzz/hunt.h"
 #include "tests/fuzz/mutate.h"
@@ -58,9 +59,7 @@ TEST(Fuzz, Tensors) {
     const Tensor tensor(type, {2, 3});
     seeds.push_back({".npy", data::format_npy(tensor)});
     onnx::TensorProto proto;
-    proto.set_data_type(static_cast<int>(type));
-    for (int64_t extent : tensor.shape()) proto.add_dims(extent);
-    proto.set_raw_data(tensor.data(), static_cast<size_t>(tensor.byte_size()));
+    frontend::store(proto, tensor);
     seeds.push_back({".pb", proto.SerializeAsString()});
     seeds.push_back({".npz", stored_archive("x.npy", data::format_npy(tensor))});
   }

@@ -1,5 +1,6 @@
 #include <onnx/defs/schema.h>
 
+#include "frontend/write_tensor.h"
 #include "tests/fuzz/mutate.h"
 
 namespace dlc::test {
@@ -148,9 +149,7 @@ void make_constant(onnx::GraphProto& graph, Random& random) {
   const Tensor values = random_values(type, shape, random);
   onnx::TensorProto& constant = *graph.add_initializer();
   constant.set_name(input.name());
-  constant.set_data_type(input.type().tensor_type().elem_type());
-  for (int64_t extent : shape) constant.add_dims(extent);
-  constant.set_raw_data(values.data(), static_cast<size_t>(values.byte_size()));
+  frontend::store(constant, values);
   graph.mutable_input()->DeleteSubrange(index, 1);
 }
 

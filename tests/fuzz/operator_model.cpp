@@ -7,6 +7,7 @@
 #include <onnx/onnx_pb.h>
 
 #include "frontend/contrib_schemas.h"
+#include "frontend/write_tensor.h"
 #include "ir/op.h"
 
 namespace dlc::test {
@@ -175,9 +176,7 @@ class Maker {
       const Tensor values = random_values(dtype, shape, random_);
       onnx::TensorProto& constant = *graph().add_initializer();
       constant.set_name(name);
-      constant.set_data_type(type);
-      for (int64_t extent : shape) constant.add_dims(extent);
-      constant.set_raw_data(values.data(), static_cast<size_t>(values.byte_size()));
+      frontend::store(constant, values);
       return;
     }
     onnx::ValueInfoProto& input = *graph().add_input();

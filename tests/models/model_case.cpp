@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "runtime/error.h"
+#include "tests/support/line_file.h"
 #include "tests/support/paths.h"
 #include "tools/test_cases.h"
 
@@ -67,18 +68,7 @@ std::vector<Tensor> read_tensors(const fs::path& set, const std::string& role) {
 }
 
 Expectations::Expectations(const fs::path& path) {
-  std::ifstream stream(path);
-  if (!stream) fail(ErrorKind::kIo, "{}: cannot be read", path.string());
-  int number = 0;
-  for (std::string text; std::getline(stream, text);) {
-    ++number;
-    if (text.empty() || text.starts_with('#')) continue;
-    try {
-      parse(text);
-    } catch (Error& error) {
-      throw error.add_context(fmt::format("{}:{}", path.filename().string(), number));
-    }
-  }
+  for_each_line(path, [this](const std::string& text) { parse(text); });
 }
 
 void Expectations::parse(const std::string& text) {

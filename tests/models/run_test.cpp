@@ -40,11 +40,16 @@ class Runs : public testing::TestWithParam<const char*> {
     EXPECT_EQ(identity_fault(program(), found, expected), "");
   }
 
+  void expect_the_same_bits_with_any_number_of_threads() const;
+  void expect_dependence_on_inputs_only() const;
+  void expect_independent_contexts() const;
+  void expect_no_new_memory_for_shapes_as_large_as_seen() const;
+
   std::unique_ptr<CompiledCase> compiled_;
   std::vector<std::vector<Tensor>> inputs_;
 };
 
-TEST_P(Runs, GiveTheSameBitsWithAnyNumberOfThreads) {
+void Runs::expect_the_same_bits_with_any_number_of_threads() const {
   const std::vector<Tensor> expected = run(0, 1);
   for (const int threads : {2, 3, 4}) {
     SCOPED_TRACE(threads);
@@ -53,14 +58,14 @@ TEST_P(Runs, GiveTheSameBitsWithAnyNumberOfThreads) {
 }
 
 // The second run of a context finds what the first one left.
-TEST_P(Runs, DependOnTheirInputsOnly) {
+void Runs::expect_dependence_on_inputs_only() const {
   runtime::Context context(program());
   const std::vector<Tensor> first = context.run(inputs_[0]);
   context.run(inputs_[1]);
   expect_equal(context.run(inputs_[0]), first);
 }
 
-TEST_P(Runs, GoOnAtTheSameTimeInSeveralContexts) {
+void Runs::expect_independent_contexts() const {
   constexpr int kRuns = 4;
   for (const int threads : {1, 2}) {
     const std::vector<Tensor> expected[] = {run(0, threads), run(1, threads)};
@@ -87,8 +92,7 @@ int64_t allocations_of_run(runtime::Context& context, const std::vector<Tensor>&
   return allocation_count() - before;
 }
 
-TEST_P(Runs, NeedNoNewMemoryForShapesAsLargeAsSeen) {
-  if (!counts_allocations()) GTEST_SKIP() << "built with a sanitizer";
+void Runs::expect_no_new_memory_for_shapes_as_large_as_seen() const {
   for (const runtime::Program* program : {&compiled_->program(), &compiled_->library()}) {
     runtime::Context context(*program);
     const size_t outputs = program->outputs().size();
@@ -97,6 +101,15 @@ TEST_P(Runs, NeedNoNewMemoryForShapesAsLargeAsSeen) {
       EXPECT_EQ(allocations_of_run(context, inputs, outputs), 0);
     }
   }
+}
+
+// One test, because compiling the model takes the most time.
+TEST_P(Runs, KeepToTheirInputsAndMemory) {
+  expect_the_same_bits_with_any_number_of_threads();
+  expect_dependence_on_inputs_only();
+  expect_independent_contexts();
+  // Those of a sanitizer are not the program's.
+  if (counts_allocations()) expect_no_new_memory_for_shapes_as_large_as_seen();
 }
 
 INSTANTIATE_TEST_SUITE_P(Real, Runs, testing::ValuesIn(kNames),

@@ -130,6 +130,15 @@ ProcessResult interrupt(const std::vector<std::string>& arguments, const std::st
   return run_process({"bash", "-c", script}, {.folder = folder.path()});
 }
 
+// The model of the run in "run" is that of one with the same flags that nothing stopped.
+void expect_equals_whole_run(const TemporaryFolder& folder, const std::vector<std::string>& flags) {
+  const ProcessOptions here{.folder = folder.path()};
+  ASSERT_EQ(train(fit_arguments("whole", flags), here).code, 0);
+  train({"export", "run", "-o", "resumed.onnx"}, here);
+  train({"export", "whole", "-o", "whole.onnx"}, here);
+  EXPECT_EQ(read_text(folder / "resumed.onnx"), read_text(folder / "whole.onnx"));
+}
+
 // An interrupted run and what resumes it end where the other one does, to the last bit.
 TEST(DlcTrain, ResumesAfterAnInterruption) {
   const TemporaryFolder folder;
@@ -143,10 +152,7 @@ TEST(DlcTrain, ResumesAfterAnInterruption) {
   const ProcessResult second = train({"resume", "run"}, here);
   EXPECT_EQ(second.code, 0) << second.err;
   EXPECT_TRUE(matches(second.out, "going on with epoch \\d+, batch \\d+\n")) << second.out;
-  ASSERT_EQ(train(fit_arguments("whole", more), here).code, 0);
-  train({"export", "run", "-o", "resumed.onnx"}, here);
-  train({"export", "whole", "-o", "whole.onnx"}, here);
-  EXPECT_EQ(read_text(folder / "resumed.onnx"), read_text(folder / "whole.onnx"));
+  expect_equals_whole_run(folder, more);
 }
 
 TEST(DlcTrain, ResumesAfterBeingKilled) {
@@ -157,10 +163,7 @@ TEST(DlcTrain, ResumesAfterBeingKilled) {
   const ProcessResult first = interrupt(fit_arguments("run", more), "KILL", 100, folder);
   EXPECT_EQ(first.code, 128 + 9) << first.err;
   ASSERT_EQ(train({"resume", "run"}, here).code, 0);
-  ASSERT_EQ(train(fit_arguments("whole", more), here).code, 0);
-  train({"export", "run", "-o", "resumed.onnx"}, here);
-  train({"export", "whole", "-o", "whole.onnx"}, here);
-  EXPECT_EQ(read_text(folder / "resumed.onnx"), read_text(folder / "whole.onnx"));
+  expect_equals_whole_run(folder, more);
 }
 
 TEST(DlcTrain, LeavesFrozenParametersAlone) {

@@ -7,13 +7,6 @@
 namespace dlc::ir {
 namespace {
 
-Term flipped(const Term& x) {
-  std::vector<int64_t> perm;
-  for (size_t axis = 0; axis < x.shape().size(); ++axis) perm.push_back(static_cast<int64_t>(axis));
-  std::swap(perm[perm.size() - 1], perm[perm.size() - 2]);
-  return transpose(x, std::move(perm));
-}
-
 class AttentionGradient {
  public:
   explicit AttentionGradient(GradientContext& context)
@@ -25,12 +18,12 @@ class AttentionGradient {
 
   void run() {
     const Term dy = grad(context_).cast(type_), weights = term(stages_.weights), v = wide(form_.v);
-    give(form_.v, flipped(weights).apply("MatMul", {dy}));
-    const Term d_weights = dy.apply("MatMul", {flipped(v)});
+    give(form_.v, transpose_matrices(weights).apply("MatMul", {dy}));
+    const Term d_weights = dy.apply("MatMul", {transpose_matrices(v)});
     Term d_scores = weights * (d_weights - sum(d_weights * weights, {-1}));
     for (size_t i = form_.steps.size(); i-- > 0;) d_scores = through(i, d_scores);
     give(form_.q, d_scores.apply("MatMul", {wide(form_.k)}));
-    give(form_.k, flipped(d_scores).apply("MatMul", {wide(form_.q)}));
+    give(form_.k, transpose_matrices(d_scores).apply("MatMul", {wide(form_.q)}));
   }
 
  private:
@@ -43,7 +36,7 @@ class AttentionGradient {
   // The score before a step.
   Term before(size_t step) {
     if (step > 0) return term(stages_.scores[step - 1]);
-    return wide(form_.q).apply("MatMul", {flipped(wide(form_.k))});
+    return wide(form_.q).apply("MatMul", {transpose_matrices(wide(form_.k))});
   }
 
   // The cotangent of the score before a step; operands get theirs.

@@ -125,7 +125,9 @@ class LoopGradient {
     }
     std::vector<Cotangent> seeds = scan_seeds();
     const std::vector<Value*> results = inline_body(forward_, *body_, nullptr, inputs);
-    for (Cotangent& seed : seeds) seed.value = results[form_.body_results + form_.states + scan_of(seed)];
+    for (size_t k = 0; k < seeds.size(); ++k) {
+      seeds[k].value = results[form_.body_results + form_.states + seeded_[k]];
+    }
     add_state_seeds(results, seeds);
     pull(captured, inputs, seeds);
   }
@@ -146,11 +148,6 @@ class LoopGradient {
       seeds.push_back({nullptr, body_->add_input("d_slice", element->type())});
     }
     return seeds;
-  }
-
-  size_t scan_of(const Cotangent& seed) const {
-    const auto first = body_->inputs().end() - static_cast<ptrdiff_t>(seeded_.size());
-    return seeded_[static_cast<size_t>(std::find(first, body_->inputs().end(), seed.grad) - first)];
   }
 
   void add_state_seeds(const std::vector<Value*>& results, std::vector<Cotangent>& seeds) {

@@ -10,14 +10,6 @@ namespace {
 
 Term matmul(const Term& a, const Term& b) { return a.apply("MatMul", {b}); }
 
-// The last two axes exchanged.
-Term transposed(const Term& x) {
-  std::vector<int64_t> perm(x.shape().size());
-  std::iota(perm.begin(), perm.end(), 0);
-  std::swap(perm[perm.size() - 2], perm.back());
-  return transpose(x, perm);
-}
-
 // [rows, columns] of [batch..., rows, columns].
 Term flattened(const Term& x) {
   const Shape& shape = x.shape();
@@ -25,12 +17,12 @@ Term flattened(const Term& x) {
 }
 
 // Of the factors of y = a b, of rank 2 or more.
-Term left_cotangent(const Term& b, const Term& dy) { return matmul(dy, transposed(b)); }
+Term left_cotangent(const Term& b, const Term& dy) { return matmul(dy, transpose_matrices(b)); }
 
 // The rows of all batches are one matrix for a b that has no batch.
 Term right_cotangent(const Term& a, const Term& dy, size_t rank) {
-  if (rank > 2) return matmul(transposed(a), dy);
-  return matmul(transposed(flattened(a)), flattened(dy));
+  if (rank > 2) return matmul(transpose_matrices(a), dy);
+  return matmul(transpose_matrices(flattened(a)), flattened(dy));
 }
 
 // Vectors are matrices of one row (left) or column (right).

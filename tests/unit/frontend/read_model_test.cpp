@@ -7,16 +7,13 @@
 
 #include "ir/op.h"
 #include "runtime/error.h"
+#include "tests/support/error_text.h"
 #include "tests/unit/frontend/model_text.h"
 
 namespace dlc::test {
 namespace {
 
 using frontend::ReadOptions;
-
-void expect_contains(const std::string& text, const std::string& part) {
-  EXPECT_NE(text.find(part), std::string::npos) << "'" << text << "' lacks '" << part << "'";
-}
 
 TEST(ReadModel, TypesAPlainGraph) {
   const auto graph =

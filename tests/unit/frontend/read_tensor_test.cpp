@@ -7,9 +7,12 @@
 #include <fstream>
 
 #include "runtime/error.h"
+#include "tests/support/error_text.h"
 
 namespace dlc::frontend {
 namespace {
+
+using test::expect_contains;
 
 namespace fs = std::filesystem;
 
@@ -32,10 +35,6 @@ std::string error_of(const onnx::TensorProto& proto, const std::string& folder =
     return error.what();
   }
   return "";
-}
-
-void expect_contains(const std::string& text, const std::string& part) {
-  EXPECT_NE(text.find(part), std::string::npos) << "'" << text << "' lacks '" << part << "'";
 }
 
 // Types whose elements are stored one each in int32_data, with the value that the bits 1 mean.

@@ -8,6 +8,7 @@
 #include "frontend/write_tensor.h"
 #include "runtime/data/files.h"
 #include "runtime/error.h"
+#include "tests/support/error_text.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/unit/frontend/model_text.h"
 
@@ -22,19 +23,6 @@ onnx::ModelProto parsed(const std::string& bytes) {
 
 Tensor floats(const std::vector<int64_t>& shape, const std::vector<float>& values) {
   return Tensor::of<float>(DType::kFloat, shape, values);
-}
-
-std::string error_of(const std::function<void()>& run) {
-  try {
-    run();
-    return "";
-  } catch (const Error& error) {
-    return error.what();
-  }
-}
-
-void expect_contains(const std::string& text, const std::string& part) {
-  EXPECT_NE(text.find(part), std::string::npos) << "'" << text << "' lacks '" << part << "'";
 }
 
 const char* const kModel =
@@ -73,7 +61,7 @@ TEST(WithValues, ChangesTheNamedTensorsAndNothingElse) {
 TEST(WithValues, RefusesTensorsThatDoNotFit) {
   const std::string model = model_bytes(kModel);
   auto error = [&](const std::string& name, const Tensor& value) {
-    return error_of([&] { frontend::with_values(model, {{name, value}}); });
+    return message_of([&] { frontend::with_values(model, {{name, value}}); });
   };
   expect_contains(error("v", floats({2}, {1, 2})), "the model has no tensor 'v'");
   expect_contains(error("w", floats({4}, {1, 2, 3, 4})),
@@ -104,8 +92,8 @@ TEST(PackModel, TakesExternalDataInside) {
   EXPECT_EQ(packed.graph().initializer(0).external_data_size(), 0);
   EXPECT_EQ(packed.graph().initializer(0).data_location(), onnx::TensorProto::DEFAULT);
   data::write_file(folder / "weights", "short");
-  expect_contains(error_of([&] { frontend::pack_model(folder / "m.onnx"); }), "tensor 'w'");
-  expect_contains(error_of([&] { frontend::pack_model(folder / "no.onnx"); }), "no.onnx");
+  expect_contains(message_of([&] { frontend::pack_model(folder / "m.onnx"); }), "tensor 'w'");
+  expect_contains(message_of([&] { frontend::pack_model(folder / "no.onnx"); }), "no.onnx");
 }
 
 TEST(PackModel, SeparatesVectorsThatAreEqualByChance) {
@@ -226,7 +214,7 @@ g (float[n, 2] x) => (float[n, 2] y) <float[2, 2] w = {1, 2, 3, 4}> {
 
 TEST(Heads, AreMissingWhereNoLinearLayerIsInFront) {
   auto error = [](const std::string& text, const std::string& output = "") {
-    return error_of([&] { frontend::find_head(model_bytes(text), output); });
+    return message_of([&] { frontend::find_head(model_bytes(text), output); });
   };
   expect_contains(error("g (float[n, 2] x) => (float[n, 2] y) { y = Sin(x) }"), "Sin 'y' is in between");
   expect_contains(error("g (float[n, 2] x) => (float[n, 2] y) { y = Relu(x) }"),

@@ -7,11 +7,14 @@
 #include "runtime/data/files.h"
 #include "runtime/error.h"
 #include "runtime/training/image_folder.h"
+#include "tests/support/error_text.h"
 #include "tests/support/paths.h"
 #include "tests/support/temporary_folder.h"
 
 namespace dlc::training {
 namespace {
+
+using test::message_of;
 
 namespace fs = std::filesystem;
 
@@ -45,15 +48,6 @@ std::unique_ptr<Dataset> images(const Tensor& data, const std::vector<int64_t>& 
   columns.push_back({data, {"image", DType::kFloat, batch}, conversion});
   columns.push_back({labels, {"target", DType::kInt64, {8}}, {}});
   return make_array_dataset(std::move(columns));
-}
-
-std::string error_of(const std::function<void()>& run) {
-  try {
-    run();
-    return "";
-  } catch (const Error& error) {
-    return error.what();
-  }
 }
 
 TEST(ArrayDataset, ConvertsBytes) {
@@ -97,30 +91,30 @@ TEST(ArrayDataset, FillsHalfPrecisionAndIntegers) {
 }
 
 TEST(ArrayDataset, RefusesWhatDoesNotFit) {
-  EXPECT_NE(error_of([] {
+  EXPECT_NE(message_of([] {
               images(bytes({2, 5}), {2, 2}, {});
             }).find("'image': the samples are [5], the model takes [2, 2]"),
             std::string::npos);
-  EXPECT_NE(error_of([] {
+  EXPECT_NE(message_of([] {
               images(bytes({2, 2, 2}), {2, 2}, {.mean = {1, 2, 3}});
             }).find("expected 1 or 2 numbers, found 3"),
             std::string::npos);
-  EXPECT_NE(error_of([] {
+  EXPECT_NE(message_of([] {
               images(bytes({2, 2, 2}), {2, 2}, {.std = {0}});
             }).find("other than 0"),
             std::string::npos);
-  EXPECT_NE(error_of([] {
+  EXPECT_NE(message_of([] {
               images(bytes({2, 4}), {4}, {.augmentation = {.flip = true}});
             }).find("are for images"),
             std::string::npos);
-  const std::string lengths = error_of([] {
+  const std::string lengths = message_of([] {
     std::vector<Column> columns;
     columns.push_back({bytes({3, 2}), {"x", DType::kFloat, {4, 2}}, {}});
     columns.push_back({Tensor(DType::kInt64, {2}), {"target", DType::kInt64, {4}}, {}});
     make_array_dataset(std::move(columns));
   });
   EXPECT_NE(lengths.find("'x' has 3 samples, 'target' has 2"), std::string::npos);
-  const std::string types = error_of([] {
+  const std::string types = message_of([] {
     std::vector<Column> columns;
     columns.push_back({Tensor(DType::kFloat, {2}), {"target", DType::kInt64, {4}}, {}});
     make_array_dataset(std::move(columns));
@@ -184,13 +178,13 @@ TEST(ImageFolder, LeavesOutPicturesThatCannotBeRead) {
   const ImageFolder some = open_image_folder(folder.path().string(), kPictureFields, {}, false);
   EXPECT_FALSE(some.data->read(1, 0, places));
   const ImageFolder all = open_image_folder(folder.path().string(), kPictureFields, {}, true);
-  EXPECT_NE(error_of([&] { all.data->read(1, 0, places); }).find("broken.png"), std::string::npos);
+  EXPECT_NE(message_of([&] { all.data->read(1, 0, places); }).find("broken.png"), std::string::npos);
 }
 
 TEST(ImageFolder, RefusesFoldersAndModelsThatDoNotFit) {
   const dlc::test::TemporaryFolder folder;
   auto open = [&](const std::vector<Field>& fields) {
-    return error_of([&] { open_image_folder(folder.path().string(), fields, {}, true); });
+    return message_of([&] { open_image_folder(folder.path().string(), fields, {}, true); });
   };
   EXPECT_NE(open(kPictureFields).find("expected a folder for each class, found none"), std::string::npos);
   make_folders(folder);
@@ -202,7 +196,7 @@ TEST(ImageFolder, RefusesFoldersAndModelsThatDoNotFit) {
       std::string::npos);
   EXPECT_NE(open({kPictureFields[0], {"target", DType::kFloat, {4, 2}}}).find("have a class each"),
             std::string::npos);
-  EXPECT_NE(error_of([] { open_image_folder("/nowhere", kPictureFields, {}, true); }).find("/nowhere"),
+  EXPECT_NE(message_of([] { open_image_folder("/nowhere", kPictureFields, {}, true); }).find("/nowhere"),
             std::string::npos);
 }
 

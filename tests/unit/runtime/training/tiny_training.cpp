@@ -78,16 +78,16 @@ std::unique_ptr<Dataset> tiny_data(bool with_nan) {
   }
   if (with_nan) x.set_double(20, std::numeric_limits<double>::quiet_NaN());
   std::vector<Column> columns;
-  columns.push_back({x, tiny_programs().step.layout.fields[0], {}});
-  columns.push_back({target, tiny_programs().step.layout.fields[1], {}});
+  columns.push_back({x, tiny_programs().step->layout.fields[0], {}});
+  columns.push_back({target, tiny_programs().step->layout.fields[1], {}});
   return make_array_dataset(std::move(columns));
 }
 
 TinyRun::TinyRun(TrainerOptions options, bool with_nan)
     : data_(tiny_data(with_nan)),
       parts_(split(*data_, 0.2)),
-      training_(*data_, parts_.training, tiny_programs().step.layout.fields, loader_options()),
-      validation_(*data_, parts_.validation, tiny_programs().step.layout.fields,
+      training_(*data_, parts_.training, tiny_programs().step->layout.fields, loader_options()),
+      validation_(*data_, parts_.validation, tiny_programs().step->layout.fields,
                   {.batch = kBatch, .shuffle = false}),
       stepper_(tiny_programs(), tiny_states(), {.threads = 1}),
       trainer_(std::make_unique<Trainer>(stepper_, training_, &validation_, std::move(options))) {

@@ -200,7 +200,7 @@ TEST(Stepper, GivesTheSameForAnyNumberOfThreads) {
   const Subset all = all_of(*data);
   std::vector<std::vector<std::pair<std::string, Tensor>>> results;
   for (int threads : {1, 2, 3}) {
-    Loader loader(*data, all, tiny_programs().step.layout.fields, {.batch = 8});
+    Loader loader(*data, all, tiny_programs().step->layout.fields, {.batch = 8});
     Stepper stepper(tiny_programs(), tiny_states(), {.threads = threads});
     loader.start(0);
     while (const Batch* batch = loader.next()) stepper.step(*batch, 0.1);
