@@ -16,6 +16,7 @@
 #include "passes/expand_small_floats.h"
 #include "passes/pipeline.h"
 #include "passes/plan_memory.h"
+#include "passes/schedule/winograd_form.h"
 #include "runtime/error.h"
 #include "runtime/version.h"
 #include "runtime/weights_file.h"
@@ -147,17 +148,18 @@ class Compilation {
   }
 
   void note_algorithms() {
-    std::map<int, int> convolutions;  // by the tile of minimal filtering
+    std::map<std::pair<int, int>, int> convolutions;  // by tile and taps of minimal filtering
     ir::for_each_step(program_.main, [&](const ir::Step& step) {
       auto* kernel = std::get_if<ir::KernelStep>(&step.node);
       auto* contraction = kernel ? std::get_if<ir::Contraction>(&kernel->kernel.body) : nullptr;
       if (contraction && contraction->schedule.algorithm == ir::Algorithm::kWinograd) {
-        ++convolutions[contraction->schedule.winograd_tile];
+        const int taps = passes::winograd_form(program_, *contraction).value().taps;
+        ++convolutions[{contraction->schedule.winograd_tile, taps}];
       }
     });
-    for (const auto& [tile, count] : convolutions) {
-      report_.notes.push_back(
-          fmt::format("Winograd F({}, 3) in {} convolution{}", tile, count, count == 1 ? "" : "s"));
+    for (const auto& [form, count] : convolutions) {
+      report_.notes.push_back(fmt::format("Winograd F({}, {}) in {} convolution{}", form.first, form.second,
+                                          count, count == 1 ? "" : "s"));
     }
   }
 

@@ -17,6 +17,8 @@ using passes::WinogradForm;
 namespace {
 
 constexpr int64_t kUnknownTiles = 1024;
+constexpr double kCacheShare = 0.6;         // of the second-level cache: transformed input and product
+constexpr double kCacheShareRounded = 0.8;  // with the tiles rounded up to whole register tiles
 constexpr int64_t kWantedTasks = 4;
 constexpr double kRepeatedInput =
     0.035;  // of the time: transforming the input once more for a share of the columns
@@ -29,14 +31,28 @@ int64_t product_of(const std::vector<ContractionAxis>& axes) {
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+// The tiles of the run that the work is shared out for: those of one image, where their number is not known.
+int64_t likely_tiles(const WinogradForm& form, int64_t m) {
+  const Dim all = passes::winograd_tiles(form, m);
+  if (all.is_constant()) return std::max<int64_t>(1, all.value());
+  WinogradForm image = form;
+  for (ContractionAxis& axis : image.images) {
+    if (!axis.extent.is_constant()) axis.extent = 1;
+  }
+  const Dim tiles = passes::winograd_tiles(image, m);
+  return tiles.is_constant() ? std::max<int64_t>(1, tiles.value()) : kUnknownTiles;
+}
+
 // How the work is cut into tasks and register tiles.
 struct WinogradPlan {
   int lanes = 16;
   int vectors = 1;
   int64_t size = 6;           // of a transformed tile along one axis
   int64_t rows = 1;           // of the product, for one block of tiles
+  bool whole_blocks = true;   // all tiles of a block are multiplied, be there fewer or not
   int64_t panels = 1;         // of all columns
   int64_t share = 1;          // panels of one task
+  int last_columns = kPanel;  // of the last panel
   int ahead = 1;              // panels of the next element's weights that one register tile fetches
   int64_t element_bytes = 0;  // of the weights of one element and panel
   TileShape tile;
@@ -48,27 +64,33 @@ WinogradPlan plan_winograd(const Target& target, const ir::Program& program, con
   WinogradPlan plan;
   plan.lanes = std::min(kPanel, target.vector_bits / 32);
   plan.vectors = kPanel / plan.lanes;
-  plan.size = c.schedule.winograd_tile + 2;
+  plan.size = c.schedule.winograd_tile + form.taps - 1;
   plan.panels = ceil_div(form.n.extent.value(), kPanel);
+  const auto last = static_cast<int>((form.n.extent.value() - 1) % kPanel + 1);
+  if (last <= kPanel / 2) plan.last_columns = last;
   int64_t frames = 1;
   for (size_t axis : form.frame_axes) frames *= program.buffer(c.a.buffer).shape[axis].value();
   const int64_t depth = product_of(form.depth);
   const Dim tiles = passes::winograd_tiles(form, c.schedule.winograd_tile);
-  const int64_t all = std::max<int64_t>(1, tiles.is_constant() ? tiles.value() : kUnknownTiles);
+  const int64_t likely = likely_tiles(form, c.schedule.winograd_tile);
 
   const int64_t k = form.k.extent.value();
   const int64_t columns = std::min<int64_t>(4, plan.panels) * kPanel;
   const int64_t tile_bytes = plan.size * plan.size * 4 * (frames * k + depth * columns);
-  const int64_t fitting = std::max<int64_t>(1, target.l2_bytes * 6 / 10 / tile_bytes);
-  int64_t blocks = ceil_div(all, fitting);
-  plan.blocking.tiles = ceil_div(all, blocks);
-  plan.tile = choose_tile(target, plan.vectors, plan.blocking.tiles * depth, plan.panels, 8);
-  // Whole register tiles, where that does not make more tiles in all.
-  const int64_t rounded = ceil_div(plan.blocking.tiles, plan.tile.rows) * plan.tile.rows;
-  if (depth == 1 && rounded * ceil_div(all, rounded) <= plan.blocking.tiles * blocks) {
-    plan.blocking.tiles = rounded;
-    blocks = ceil_div(all, rounded);
+  const auto tiles_in = [&](double share) {
+    const auto bytes = static_cast<int64_t>(share * static_cast<double>(target.l2_bytes));
+    return std::max<int64_t>(1, bytes / tile_bytes);
+  };
+  const int64_t all = tiles.is_constant() ? likely : kUnknownTiles;
+  const int64_t fitting = ceil_div(all, ceil_div(all, tiles_in(kCacheShare)));
+  plan.tile = choose_tile(target, plan.vectors, fitting * depth, plan.panels, 8);
+  plan.blocking.tiles = fitting;
+  plan.whole_blocks = depth > 1 || (tiles.is_constant() && all % fitting == 0);
+  if (!plan.whole_blocks) {
+    const int64_t rows = plan.tile.rows, less = fitting / rows * rows, more = ceil_div(fitting, rows) * rows;
+    plan.blocking.tiles = less == 0 || more <= tiles_in(kCacheShareRounded) ? more : less;
   }
+  const int64_t blocks = ceil_div(likely, plan.blocking.tiles);
   plan.rows = plan.blocking.tiles * depth;
   plan.blocking.columns = plan.tile.panels * kPanel;
   plan.ahead = static_cast<int>(ceil_div(plan.tile.panels, ceil_div(plan.rows, plan.tile.rows)));
@@ -99,6 +121,7 @@ class BlockEmitter {
 
   void run() {
     emitter_.vars[stages_.block] = function_->getArg(3);
+    tiles_ = emitter_.emit_scalar(stages_.tiles);
     emitter_.emit(stages_.input);
     llvm::Value* first = builder_.CreateMul(function_->getArg(4), emitter_.index(plan_.share));
     llvm::Value* end = emitter_.smaller(builder_.CreateAdd(first, emitter_.index(plan_.share)),
@@ -117,33 +140,64 @@ class BlockEmitter {
  private:
   // All elements of the transformed tiles, for the panels from `panel` on.
   void multiply(llvm::Value* panel, llvm::Value* column) {
+    const auto rest = static_cast<int>(plan_.panels % plan_.tile.panels);
+    const int last = rest > 0 ? rest : plan_.tile.panels;
+    llvm::Value* is_last = builder_.CreateICmpEQ(panel, emitter_.index(plan_.panels - last));
     emit_for(builder_, emitter_.index(0), emitter_.index(plan_.size * plan_.size), emitter_.index(1),
              "element", [&](llvm::Value* element) {
-               const auto rest = static_cast<int>(plan_.panels % plan_.tile.panels);
-               if (rest == 0) {
-                 multiply_rows(element, panel, column, plan_.tile.panels);
+               if (rest == 0 && plan_.last_columns == kPanel) {
+                 multiply_rows({element, panel, column, plan_.tile.panels, kPanel});
                  return;
                }
-               llvm::Value* whole =
-                   builder_.CreateICmpSLE(panel, emitter_.index(plan_.panels - plan_.tile.panels));
-               emit_if(builder_, whole, "whole",
-                       [&] { multiply_rows(element, panel, column, plan_.tile.panels); });
-               emit_if(builder_, builder_.CreateNot(whole), "rest",
-                       [&] { multiply_rows(element, panel, column, rest); });
+               emit_if(builder_, is_last, "last", [&] {
+                 multiply_rows({element, panel, column, last, plan_.last_columns});
+               });
+               if (last == plan_.panels) return;
+               emit_if(builder_, builder_.CreateNot(is_last), "inner", [&] {
+                 multiply_rows({element, panel, column, plan_.tile.panels, kPanel});
+               });
              });
   }
 
-  void multiply_rows(llvm::Value* element, llvm::Value* panel, llvm::Value* column, int panels) {
-    const int64_t rest = plan_.rows % plan_.tile.rows;
-    const int64_t whole = plan_.rows - rest;
-    auto tile = [&](llvm::Value* row, int rows) {
-      llvm::Function* callee = emit_tile(product_, rows, panels);
-      builder_.CreateCall(callee, {function_->getArg(0), function_->getArg(1), function_->getArg(2), element,
-                                   row, panel, column, ahead(element, row)});
-    };
-    emit_for(builder_, emitter_.index(0), emitter_.index(whole), emitter_.index(plan_.tile.rows), "rows",
-             [&](llvm::Value* row) { tile(row, plan_.tile.rows); });
-    if (rest > 0) tile(emitter_.index(whole), static_cast<int>(rest));
+  // Of one element of the transformed tiles, the columns of some panels.
+  struct Part {
+    llvm::Value* element;
+    llvm::Value* panel;
+    llvm::Value* column;
+    int panels;
+    int last_columns;
+  };
+
+  void multiply_rows(const Part& part) {
+    const int rows = plan_.tile.rows;
+    if (plan_.whole_blocks) {
+      const int64_t rest = plan_.rows % rows;
+      llvm::Value* whole = emitter_.index(plan_.rows - rest);
+      multiply_whole(part, whole);
+      if (rest > 0) multiply_tile(part, whole, static_cast<int>(rest));
+      return;
+    }
+    llvm::Value* rest = builder_.CreateURem(tiles_, emitter_.index(rows));
+    llvm::Value* whole = builder_.CreateSub(tiles_, rest);
+    multiply_whole(part, whole);
+    // Half a register tile, or a whole one: rows beyond the block's last tile are computed for nothing.
+    const int half = std::max(1, rows / 2);
+    llvm::Value* many = builder_.CreateICmpUGT(rest, emitter_.index(half));
+    emit_if(builder_, many, "most", [&] { multiply_tile(part, whole, rows); });
+    llvm::Value* few =
+        builder_.CreateAnd(builder_.CreateNot(many), builder_.CreateICmpUGT(rest, emitter_.index(0)));
+    emit_if(builder_, few, "half", [&] { multiply_tile(part, whole, half); });
+  }
+
+  void multiply_whole(const Part& part, llvm::Value* end) {
+    emit_for(builder_, emitter_.index(0), end, emitter_.index(plan_.tile.rows), "rows",
+             [&](llvm::Value* row) { multiply_tile(part, row, plan_.tile.rows); });
+  }
+
+  void multiply_tile(const Part& part, llvm::Value* row, int rows) {
+    llvm::Function* callee = emit_tile(product_, rows, part.panels, part.last_columns);
+    builder_.CreateCall(callee, {function_->getArg(0), function_->getArg(1), function_->getArg(2),
+                                 part.element, row, part.panel, part.column, ahead(part.element, row)});
   }
 
   // While the tiles of one element use its weights over and over, each fetches a part of the next element's.
@@ -167,7 +221,8 @@ class BlockEmitter {
   const passes::WinogradStages& stages_;
   const WinogradPlan& plan_;
   const TileProblem& product_;
-  llvm::Function* function_;  // (buffers, dims, scratch, block, share of the columns)
+  llvm::Function* function_;      // (buffers, dims, scratch, block, share of the columns)
+  llvm::Value* tiles_ = nullptr;  // of the block
 };
 
 int64_t bytes_of(const ir::Program& program, ir::BufferId id) {
@@ -179,7 +234,7 @@ int64_t bytes_of(const ir::Program& program, ir::BufferId id) {
 
 void emit_winograd(KernelEmitter& emitter, const ir::Contraction& contraction, const std::string& name) {
   std::optional<WinogradForm> form = passes::winograd_form(emitter.program, contraction);
-  check(form.has_value(), "a contraction with the form of a convolution with three taps");
+  check(form.has_value(), "a contraction with the form of a convolution with three or five taps");
   const WinogradPlan plan = plan_winograd(emitter.target, emitter.program, contraction, *form);
   const Dim blocks = ir::ceil_div(passes::winograd_tiles(*form, contraction.schedule.winograd_tile),
                                   Dim(plan.blocking.tiles));

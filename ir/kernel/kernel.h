@@ -159,11 +159,11 @@ enum class Algorithm : uint8_t { kNaive, kGemm, kWinograd, kDepthwise };
 struct ContractionSchedule {
   Algorithm algorithm = Algorithm::kNaive;
   // kGemm: B is stored in panels of `panel` columns: [N / panel][K][panel], zero-filled.
-  // kWinograd: B holds transformed weights: [N / panel][(winograd_tile + 2)^2][K][panel].
+  // kWinograd: B holds transformed weights: [N / panel][(winograd_tile + taps - 1)^2][K][panel].
   // kDepthwise: B is stored with the channel innermost.
   int panel = 16;
   bool b_packed = false;
-  int winograd_tile = 0;  // output tile m of F(m x m, 3 x 3)
+  int winograd_tile = 0;  // output tile m of F(m x m, taps x taps)
 };
 
 // out[out_index] = epilogue(sum over kK, kWindow of A[...] * B[...]) for all kBatch, kM, kN axes. The sum is

@@ -21,15 +21,19 @@ constexpr double kCachedBytes = 25;  // from the last-level cache
 constexpr int64_t kLastLevelCache = 24 << 20;
 constexpr double kWorthwhile = 0.95;  // of the direct convolution's time
 constexpr int64_t kFreeGrowth = 1 << 14;
+constexpr int kMaxSize = 6;                     // of a transformed tile along one axis
 constexpr int64_t kMaxScratchFloats = 1 << 20;  // of one tile with all its frames
-constexpr int64_t kFewChannels = 16;
+constexpr int64_t kFewChannels = 8;
 
 // Of one tile for sixteen channels: loads, arithmetic and stores of both transforms.
 struct TransformCost {
   double input;
   double output;
 };
-TransformCost transform_cost(int m) { return m == 2 ? TransformCost{70, 50} : TransformCost{230, 180}; }
+TransformCost transform_cost(int m, int taps) {
+  if (taps == 5) return {230, 110};
+  return m == 2 ? TransformCost{70, 50} : TransformCost{230, 180};
+}
 
 double extent_or(const Dim& extent, int64_t unknown) {
   return static_cast<double>(extent.is_constant() ? extent.value() : unknown);
@@ -43,8 +47,9 @@ double product_of(const std::vector<ContractionAxis>& axes) {
 
 struct Candidate {
   ir::Contraction* contraction;
-  std::array<double, 3> cycles;  // direct, F(2, 3), F(4, 3)
-  std::array<int64_t, 3> bytes;
+  // Direct, F(2, 3), F(4, 3); or direct and F(2, 5).
+  std::vector<double> cycles = {};
+  std::vector<int64_t> bytes = {};
   size_t choice = 0;
 };
 constexpr std::array<int, 3> kTiles = {0, 2, 4};
@@ -94,13 +99,14 @@ class Chooser {
         if (!axis.extent.is_constant()) return;
       }
     }
-    if (frames(c, *form) * form->k.extent.value() * 36 > kMaxScratchFloats) return;
-    Candidate candidate{&c, {}, {}};
-    for (size_t i = 0; i < kTiles.size(); ++i) {
-      candidate.bytes[i] = winograd_weight_bytes(*form, std::max(1, kTiles[i]));
-      candidate.cycles[i] = cycles(c, *form, kTiles[i], candidate.bytes[i]);
+    if (frames(c, *form) * form->k.extent.value() * kMaxSize * kMaxSize > kMaxScratchFloats) return;
+    Candidate candidate{&c};
+    for (int tile : kTiles) {
+      if (tile + form->taps - 1 > kMaxSize) break;
+      candidate.bytes.push_back(winograd_weight_bytes(*form, std::max(1, tile)));
+      candidate.cycles.push_back(cycles(c, *form, tile, candidate.bytes.back()));
     }
-    candidates_.push_back(candidate);
+    candidates_.push_back(std::move(candidate));
   }
 
   int64_t frames(const ir::Contraction& c, const WinogradForm& form) const {
@@ -119,20 +125,21 @@ class Chooser {
     const double rate = constants_ > kLastLevelCache ? kColdBytes : kCachedBytes;
     const double reading = static_cast<double>(bytes) / rate;
     const double multiplications = product_of(form.windows) * depth * images * k * panels;
-    if (m == 0) return std::max(reading, 9 * rows * columns * multiplications);
+    if (m == 0) return std::max(reading, form.taps * form.taps * rows * columns * multiplications);
+    const int size = m + form.taps - 1;
     const double tiles = std::ceil(rows / m) * std::ceil(columns / m);
-    const TransformCost cost = transform_cost(m);
+    const TransformCost cost = transform_cost(m, form.taps);
     const double transforms =
         tiles * images *
         (cost.input * static_cast<double>(frames(c, form)) * k / kLanes + cost.output * depth * panels);
-    return std::max(reading, tiles * (m + 2) * (m + 2) * multiplications) + transforms;
+    return std::max(reading, tiles * size * size * multiplications) + transforms;
   }
 
   std::optional<Upgrade> best_upgrade(int64_t left) const {
     std::optional<Upgrade> best;
     for (size_t i = 0; i < candidates_.size(); ++i) {
       const Candidate& candidate = candidates_[i];
-      for (size_t choice = 1; choice < kTiles.size(); ++choice) {
+      for (size_t choice = 1; choice < candidate.cycles.size(); ++choice) {
         const int64_t bytes = candidate.bytes[choice] - candidate.bytes[candidate.choice];
         const double before = candidate.cycles[candidate.choice], after = candidate.cycles[choice];
         if (after > kWorthwhile * before || bytes > left) continue;

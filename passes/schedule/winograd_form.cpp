@@ -20,10 +20,10 @@ bool is_unit_step(const Expr& e, ir::VarId v) {
   return affine && affine->coefficient->op == ExprOp::kInt && affine->coefficient->integer == 1;
 }
 
-// The axis of A at output + tap + offset, if the tap is one of three and nothing else moves it.
+// The axis of A at output + tap + offset, if the tap is one of three or five and nothing else moves it.
 std::optional<WinogradAxis> pair_axis(const ir::Contraction& c, const ContractionAxis& output,
                                       const ContractionAxis& tap) {
-  if (tap.extent != Dim(3)) return std::nullopt;
+  if (tap.extent != Dim(3) && tap.extent != Dim(5)) return std::nullopt;
   const std::vector<size_t> uses = uses_of(c.a.index, tap.var);
   if (uses.size() != 1 || uses_of(c.a.index, output.var) != uses) return std::nullopt;
   if (uses_of(c.out_index, output.var).size() != 1) return std::nullopt;
@@ -106,7 +106,8 @@ std::optional<WinogradForm> winograd_form(const ir::Program& program, const ir::
   std::optional<WinogradAxis> column = take_pair(c, outputs, taps);
   if (!column) return std::nullopt;
   std::optional<WinogradAxis> row = take_pair(c, outputs, taps);
-  if (!row) return std::nullopt;
+  if (!row || row->tap.extent != column->tap.extent) return std::nullopt;
+  form.taps = static_cast<int>(column->tap.extent.value());
   form.column = *column;
   form.row = *row;
   form.windows = taps;

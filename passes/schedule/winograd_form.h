@@ -1,4 +1,4 @@
-// A contraction seen as a convolution whose window has three neighbouring taps along two axes.
+// A contraction seen as a convolution whose window has three or five neighbouring taps along two axes.
 #pragma once
 
 #include <optional>
@@ -17,6 +17,7 @@ struct WinogradAxis {
 };
 
 struct WinogradForm {
+  int taps = 3;  // along the row and along the column
   WinogradAxis row;
   WinogradAxis column;
   std::vector<ir::ContractionAxis> images;   // output axes that no window touches, outermost first

@@ -30,7 +30,7 @@ class StageBuilder {
         c_(c),
         form_(form),
         blocking_(blocking),
-        transform_(winograd_transform(c.schedule.winograd_tile)),
+        transform_(winograd_transform(c.schedule.winograd_tile, form.taps)),
         m_(transform_.outputs()),
         size_(transform_.size()),
         tile_(program.fresh_var()),
@@ -43,6 +43,7 @@ class StageBuilder {
 
   WinogradStages run() {
     add_buffers();
+    stages_.tiles = tiles_of_block();
     stages_.input = input();
     stages_.product = product();
     stages_.output = output();

@@ -11,15 +11,16 @@ struct WinogradBlocking {
   int64_t columns = 16;  // of the output (N) that are computed at a time
 };
 
-// With S = (m + 2)^2: `input` transforms the tiles of block `block` into v[S][frames...][tile][K]; `product`
-// multiplies them by the transformed weights, giving m[S][depth...][tile][N - column]; `output` transforms
-// those back and stores them, for the columns of N in [column, column + width).
+// With S = (m + taps - 1)^2: `input` transforms the tiles of block `block` into v[S][frames...][tile][K];
+// `product` multiplies them by the transformed weights, giving m[S][depth...][tile][N - column]; `output`
+// transforms those back and stores them, for the columns of N in [column, column + width).
 struct WinogradStages {
   ir::BufferId v = ir::BufferId::kNone;
   ir::BufferId m = ir::BufferId::kNone;
   ir::VarId block = ir::VarId::kNone;
   ir::VarId column = ir::VarId::kNone;
   ir::VarId width = ir::VarId::kNone;
+  ir::Expr tiles;  // of the block: the last one may have fewer
   ir::Block input;
   ir::Contraction product;
   ir::Block output;

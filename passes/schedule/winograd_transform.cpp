@@ -52,15 +52,16 @@ Expr Arithmetic::multiply_add(const Expr& value, double factor, const Expr& sum)
   return sum + value * constant;
 }
 
-std::vector<double> WinogradTransform::weights(const std::array<double, 3>& g) const {
+std::vector<double> WinogradTransform::weights(std::span<const double> g) const {
+  const std::vector<double> polynomial(g.begin(), g.end());
   std::vector<double> result = {g[0] / even.back()[0]};
   for (size_t i = 0; i < points.size(); ++i) {
     const double p = points[i];
     const double factor = 2 * p * p * evaluate(even[i], p * p);
-    result.push_back((g[0] + p * g[1] + p * p * g[2]) / factor);
-    result.push_back((g[0] - p * g[1] + p * p * g[2]) / factor);
+    result.push_back(evaluate(polynomial, p) / factor);
+    result.push_back(evaluate(polynomial, -p) / factor);
   }
-  result.push_back(g[2]);
+  result.push_back(g.back());
   return result;
 }
 
@@ -101,10 +102,12 @@ std::vector<Expr> WinogradTransform::output(std::span<const Expr> x, const Arith
   return result;
 }
 
-WinogradTransform winograd_transform(int m) {
-  check(m == 2 || m == 4, "F(2, 3) or F(4, 3)");
+WinogradTransform winograd_transform(int m, int taps) {
+  const int size = m + taps - 1;
+  check((taps == 3 || taps == 5) && (size == 4 || size == 6), "F(2, 3), F(4, 3) or F(2, 5)");
   WinogradTransform transform;
-  transform.points = m == 2 ? std::vector<double>{1} : std::vector<double>{std::sqrt(0.5), std::sqrt(2.0)};
+  transform.taps = taps;
+  transform.points = size == 4 ? std::vector<double>{1} : std::vector<double>{std::sqrt(0.5), std::sqrt(2.0)};
   for (size_t i = 0; i <= transform.points.size(); ++i) {
     transform.even.push_back(product_of_squares(transform.points, i));
   }

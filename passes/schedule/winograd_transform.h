@@ -1,12 +1,11 @@
-// Minimal filtering F(m, 3): m neighbouring outputs of a window of three taps from m + 2 multiplications.
+// Minimal filtering F(m, r): m neighbouring outputs of a window of r taps from m + r - 1 multiplications.
 //
-// y = A' ((G g) * (B' d)) with m + 2 inputs d and three taps g (Lavin and Gray 2015; matrices by the
+// y = A' ((G g) * (B' d)) with m + r - 1 inputs d and r taps g (Lavin and Gray 2015; matrices by the
 // construction of Toom and Cook). The points are 0, infinity and pairs p, -p, which share most of their
-// arithmetic: 0, 1, -1 for m = 2; 0, 1/sqrt(2), -1/sqrt(2), sqrt(2), -sqrt(2) for m = 4, whose error is that
-// of the direct sum, while the customary 0, 1, -1, 2, -2 has ten times as much.
+// arithmetic: 0, 1, -1 for four multiplications; 0, 1/sqrt(2), -1/sqrt(2), sqrt(2), -sqrt(2) for six, whose
+// error is that of the direct sum, while the customary 0, 1, -1, 2, -2 has ten times as much.
 #pragma once
 
-#include <array>
 #include <functional>
 #include <span>
 #include <vector>
@@ -24,22 +23,23 @@ struct Arithmetic {
 };
 
 struct WinogradTransform {
-  std::vector<double> points;  // the positive one of every pair
+  int taps = 3;                     // r
+  std::vector<double> points = {};  // the positive one of every pair
   // Of the polynomials prod (x^2 - q^2) over all points q but one, and over all of them (last): coefficients
   // of x^0, x^2, ...
   std::vector<std::vector<double>> even = {};
 
-  int outputs() const { return 2 * static_cast<int>(points.size()); }  // m
-  int size() const { return outputs() + 2; }
+  int size() const { return 2 * static_cast<int>(points.size()) + 2; }
+  int outputs() const { return size() - taps + 1; }  // m
 
   // The elements of a transformed vector are ordered: point 0, each pair p, -p, infinity.
-  std::vector<double> weights(const std::array<double, 3>& taps) const;  // G g
+  std::vector<double> weights(std::span<const double> g) const;  // G g
   // B' d and A' x.
   std::vector<ir::Expr> input(std::span<const ir::Expr> d, const Arithmetic& arithmetic) const;
   std::vector<ir::Expr> output(std::span<const ir::Expr> x, const Arithmetic& arithmetic) const;
 };
 
-// m is 2 or 4.
-WinogradTransform winograd_transform(int m);
+// F(2, 3), F(4, 3) or F(2, 5).
+WinogradTransform winograd_transform(int m, int taps);
 
 }  // namespace dlc::passes

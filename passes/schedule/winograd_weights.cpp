@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
 #include "passes/schedule/constant_walk.h"
 #include "passes/schedule/pack.h"
@@ -16,18 +17,19 @@ using ir::Expr;
 namespace {
 
 constexpr int kMaxSize = 6;
+constexpr int kMaxTaps = 5;
 constexpr int kColumns = static_cast<int>(kPanelColumns);
 
-// Windows of the same taps for the columns of one panel.
-using Taps = std::array<std::array<std::array<double, kColumns>, 3>, 3>;
+// Of the columns of one panel, numbers for a window's columns.
+using TapRow = std::array<std::array<double, kColumns>, kMaxTaps>;
 
 class WeightTransform {
  public:
   WeightTransform(const float* from, const ConstantWalk& walk, const WinogradForm& form, int m, float* to)
-      : from_(from), walk_(walk), form_(form), size_(m + 2), to_(to) {
-    const WinogradTransform transform = winograd_transform(m);
-    for (size_t tap = 0; tap < 3; ++tap) {
-      std::array<double, 3> unit = {0, 0, 0};
+      : from_(from), walk_(walk), form_(form), size_(m + form.taps - 1), to_(to) {
+    const WinogradTransform transform = winograd_transform(m, form.taps);
+    for (size_t tap = 0; tap < static_cast<size_t>(form.taps); ++tap) {
+      std::vector<double> unit(static_cast<size_t>(form.taps), 0);
       unit[tap] = 1;
       const std::vector<double> column = transform.weights(unit);
       for (size_t i = 0; i < column.size(); ++i) matrix_[i][tap] = column[i];
@@ -65,31 +67,31 @@ class WeightTransform {
     const int64_t row_step = walk_.step.at(form_.row.tap.var);
     const int64_t column_step = walk_.step.at(form_.column.tap.var);
     const int64_t n_step = walk_.step.at(form_.n.var);
-    Taps g = {};
-    for (int r = 0; r < 3; ++r) {
-      for (int c = 0; c < 3; ++c) {
+    std::array<TapRow, kMaxTaps> g = {};
+    for (int r = 0; r < form_.taps; ++r) {
+      for (int c = 0; c < form_.taps; ++c) {
         const float* source = from_ + at + r * row_step + c * column_step;
         for (int j = 0; j < count_; ++j) g[r][c][j] = static_cast<double>(source[j * n_step]);
       }
     }
-    std::array<std::array<std::array<double, kColumns>, 3>, kMaxSize> half;
+    std::array<TapRow, kMaxSize> half = {};
     for (int i = 0; i < size_; ++i) {
-      for (int c = 0; c < 3; ++c) {
-        for (int j = 0; j < kColumns; ++j) {
-          half[i][c][j] =
-              matrix_[i][0] * g[0][c][j] + matrix_[i][1] * g[1][c][j] + matrix_[i][2] * g[2][c][j];
-        }
+      for (int c = 0; c < form_.taps; ++c) {
+        for (int r = 0; r < form_.taps; ++r) add(matrix_[i][r], g[r][c], half[i][c]);
       }
     }
     for (int i = 0; i < size_; ++i) {
       for (int k = 0; k < size_; ++k) {
+        std::array<double, kColumns> sum = {};
+        for (int c = 0; c < form_.taps; ++c) add(matrix_[k][c], half[i][c], sum);
         float* out = to_ + (i * size_ + k) * plane_;
-        for (int j = 0; j < kColumns; ++j) {
-          out[j] = static_cast<float>(matrix_[k][0] * half[i][0][j] + matrix_[k][1] * half[i][1][j] +
-                                      matrix_[k][2] * half[i][2][j]);
-        }
+        for (int j = 0; j < kColumns; ++j) out[j] = static_cast<float>(sum[j]);
       }
     }
+  }
+
+  static void add(double factor, const std::array<double, kColumns>& x, std::array<double, kColumns>& sum) {
+    for (int j = 0; j < kColumns; ++j) sum[j] += factor * x[j];
   }
 
   const float* from_;
@@ -97,7 +99,7 @@ class WeightTransform {
   const WinogradForm& form_;
   const int size_;
   float* to_;  // the next 16 columns of the first element
-  std::array<std::array<double, 3>, kMaxSize> matrix_ = {};
+  std::array<std::array<double, kMaxTaps>, kMaxSize> matrix_ = {};
   std::vector<int64_t> extents_;  // of the windows and of k
   std::vector<int64_t> steps_;
   int64_t plane_ = 0;  // floats of one element of the transformed tile, for one panel
@@ -113,17 +115,19 @@ bool has_constant_weights(const ir::Program& program, const ir::Contraction& con
 int64_t winograd_weight_bytes(const WinogradForm& form, int64_t m) {
   int64_t floats = (form.n.extent.value() + kColumns - 1) / kColumns * kColumns * form.k.extent.value();
   for (const ContractionAxis& axis : form.windows) floats *= axis.extent.value();
-  return floats * (m + 2) * (m + 2) * 4;
+  const int64_t size = m + form.taps - 1;
+  return floats * size * size * 4;
 }
 
 void schedule_winograd(ir::Program& program, ir::Contraction& c, const WinogradForm& form, int m) {
   const ConstantWalk walk = constant_walk(program, c).value();
+  const int size = m + form.taps - 1;
   const ir::Buffer& source = program.buffer(ir::root_of(program, c.b.buffer));
   ir::Buffer buffer;
   buffer.name = program.buffer(c.b.buffer).name + ".winograd";
   buffer.kind = ir::BufferKind::kConstant;
   buffer.dtype = DType::kFloat;
-  buffer.shape = {ir::ceil_div(form.n.extent, Dim(kColumns)), (m + 2) * (m + 2)};
+  buffer.shape = {ir::ceil_div(form.n.extent, Dim(kColumns)), size * size};
   const Expr n = ir::var(form.n.var);
   std::vector<Expr> index = {ir::binary(ir::ExprOp::kFloorDiv, n, ir::integer(kColumns)), ir::integer(0)};
   for (const ContractionAxis& axis : form.windows) {
