@@ -117,8 +117,7 @@ dlc::codegen::CompileOptions compile_options(const dlc_compile_options* given) {
   return result;
 }
 
-using Writer = void (*)(const dlc::codegen::CompiledModel&, const std::string&,
-                        const dlc::codegen::CompileOptions&);
+using Writer = void (*)(dlc::codegen::CompiledModel, const std::string&, const dlc::codegen::CompileOptions&);
 
 int32_t write(const dlc_graph* graph, const dlc_compile_options* given, const char* path, const char* header,
               Writer writer) {
@@ -128,9 +127,10 @@ int32_t write(const dlc_graph* graph, const dlc_compile_options* given, const ch
     const dlc::codegen::CompileOptions options = compile_options(given);
     std::optional<dlc::OutputFile> header_file;
     if (header != nullptr) header_file.emplace(header);
-    const auto model = dlc::codegen::compile_to_object(*dlc::ir::clone(*graph->graph), options);
+    dlc::codegen::CompiledModel model =
+        dlc::codegen::compile_to_object(dlc::ir::clone(*graph->graph), options);
     if (header_file) header_file->write(model.header);
-    writer(model, path, options);
+    writer(std::move(model), path, options);
     if (header_file) header_file->commit();
   });
 }

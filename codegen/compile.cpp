@@ -200,10 +200,12 @@ class Compilation {
 };
 
 // Writes the constants to a file of their own, if that is asked for.
-LinkInput link_input(const CompiledModel& model, const CompileOptions& options) {
-  if (options.weights_file.empty()) return {model.name, model.objects, model.constants};
-  runtime::write_weights_file(options.weights_file, model.content_hash, model.constants);
-  return {model.name, model.objects, Tensor()};
+LinkInput link_input(CompiledModel model, const CompileOptions& options) {
+  if (!options.weights_file.empty()) {
+    runtime::write_weights_file(options.weights_file, model.content_hash, model.constants);
+    model.constants = Tensor();
+  }
+  return {std::move(model.name), std::move(model.objects), std::move(model.constants)};
 }
 
 }  // namespace
@@ -224,17 +226,16 @@ runtime::Program load(CompiledModel model) {
   return load_objects(model.objects, model.constants, model.name);
 }
 
-void write_shared_library(const CompiledModel& model, const std::string& path,
-                          const CompileOptions& options) {
-  link_shared_library(link_input(model, options), path);
+void write_shared_library(CompiledModel model, const std::string& path, const CompileOptions& options) {
+  link_shared_library(link_input(std::move(model), options), path);
 }
 
-void write_archive(const CompiledModel& model, const std::string& path, const CompileOptions& options) {
-  link_archive(link_input(model, options), path);
+void write_archive(CompiledModel model, const std::string& path, const CompileOptions& options) {
+  link_archive(link_input(std::move(model), options), path);
 }
 
-void write_object(const CompiledModel& model, const std::string& path, const CompileOptions& options) {
-  link_object(link_input(model, options), path);
+void write_object(CompiledModel model, const std::string& path, const CompileOptions& options) {
+  link_object(link_input(std::move(model), options), path);
 }
 
 runtime::Program compile(ir::Graph& graph, const CompileOptions& options) {

@@ -47,13 +47,13 @@ CompiledModel compile_to_object(std::unique_ptr<ir::Graph> graph, const CompileO
 // Links the objects and the constants in memory: the same bytes as in the library.
 runtime::Program load(CompiledModel model);
 runtime::Program compile(ir::Graph& graph, const CompileOptions& options);
-// Files, which appear whole or not at all; the weights go to options.weights_file, if that is given.
-// Error(kIo, kUsage for another machine's library).
-void write_shared_library(const CompiledModel& model, const std::string& path, const CompileOptions& options);
+// Files, which appear whole or not at all, in less memory where the model is given up; the weights go to
+// options.weights_file, if that is given. Error(kIo, kUsage for another machine's library).
+void write_shared_library(CompiledModel model, const std::string& path, const CompileOptions& options);
 // A static library. Programs may link several.
-void write_archive(const CompiledModel& model, const std::string& path, const CompileOptions& options);
+void write_archive(CompiledModel model, const std::string& path, const CompileOptions& options);
 // To be linked with libdlcrt.a.
-void write_object(const CompiledModel& model, const std::string& path, const CompileOptions& options);
+void write_object(CompiledModel model, const std::string& path, const CompileOptions& options);
 // Text forms: LLVM IR after optimisation, assembly.
 std::string emit_llvm(ir::Graph& graph, const CompileOptions& options);
 std::string emit_assembly(ir::Graph& graph, const CompileOptions& options);

@@ -67,8 +67,10 @@ void write_constants(const LinkInput& input, const std::function<void(std::strin
   write_constants_object(data, constants_symbol(input.name), elf_machine(input.objects.front()), write);
 }
 
-void write_constants(const LinkInput& input, MemoryFile& file) {
+// The linker maps the file and the library: a third copy of the constants would be one too many.
+void move_constants(LinkInput& input, MemoryFile& file) {
   write_constants(input, [&](std::string_view bytes) { file.write(bytes); });
+  input.constants = Tensor();
 }
 
 std::list<MemoryFile> object_files(const LinkInput& input) {
@@ -142,11 +144,11 @@ std::string_view runtime_archive() {
           static_cast<size_t>(dlc_runtime_archive_end - dlc_runtime_archive_begin)};
 }
 
-void link_shared_library(const LinkInput& input, const std::string& path) {
+void link_shared_library(LinkInput input, const std::string& path) {
   check_host(input);
   OutputFile output(path);
   MemoryFile constants, archive(runtime_archive()), exports(export_list(input.name));
-  write_constants(input, constants);
+  move_constants(input, constants);
   run_linker({"-shared",
               "-o",
               output.temporary_path(),
@@ -172,15 +174,15 @@ void link_shared_library(const LinkInput& input, const std::string& path) {
   output.commit(0777);
 }
 
-void link_object(const LinkInput& input, const std::string& path) {
+void link_object(LinkInput input, const std::string& path) {
   OutputFile output(path);
   MemoryFile constants;
-  write_constants(input, constants);
+  move_constants(input, constants);
   run_linker({"-r", "-o", output.temporary_path(), thread_flag(), constants.path()}, object_files(input));
   output.commit();
 }
 
-void link_archive(const LinkInput& input, const std::string& path) {
+void link_archive(LinkInput input, const std::string& path) {
   check_host(input);
   OutputFile output(path), linked(path);
   MemoryFile archive(runtime_archive());

@@ -163,7 +163,8 @@ void print_summary(const codegen::CompileReport& report, const std::string& outp
 
 void write_code(std::unique_ptr<ir::Graph> graph, const Flags& flags, const Form& form,
                 const std::string& output, Progress& progress) {
-  const codegen::CompiledModel model = codegen::compile_to_object(std::move(graph), flags.compile);
+  codegen::CompiledModel model = codegen::compile_to_object(std::move(graph), flags.compile);
+  const codegen::CompileReport report = model.report;
   progress.show("writing");
   // Opened first: if it cannot be written, nothing is.
   std::optional<OutputFile> header;
@@ -172,15 +173,15 @@ void write_code(std::unique_ptr<ir::Graph> graph, const Flags& flags, const Form
     header->write(model.header);
   }
   if (form.name == "so") {
-    codegen::write_shared_library(model, output, flags.compile);
+    codegen::write_shared_library(std::move(model), output, flags.compile);
   } else if (form.name == "archive") {
-    codegen::write_archive(model, output, flags.compile);
+    codegen::write_archive(std::move(model), output, flags.compile);
   } else {
-    codegen::write_object(model, output, flags.compile);
+    codegen::write_object(std::move(model), output, flags.compile);
   }
   if (header) header->commit();
   progress.clear();
-  if (!flags.quiet) print_summary(model.report, output);
+  if (!flags.quiet) print_summary(report, output);
 }
 
 std::string text_form(ir::Graph& graph, const Flags& flags, const Form& form) {

@@ -132,7 +132,7 @@ TEST_F(BadLibrary, IsMissing) {
 TEST(Output, ThatCannotBeWrittenIsNamed) {
   const codegen::CompiledModel model = compiled_digits();
   const TemporaryFolder folder;
-  using Writer = void (*)(const codegen::CompiledModel&, const std::string&, const codegen::CompileOptions&);
+  using Writer = void (*)(codegen::CompiledModel, const std::string&, const codegen::CompileOptions&);
   for (const Writer writer : {codegen::write_shared_library, codegen::write_archive, codegen::write_object}) {
     const std::string message = message_of(ErrorKind::kIo, [&] { writer(model, folder / "nowhere/m", {}); });
     EXPECT_NE(message.find("nowhere/m'"), std::string::npos) << message;
