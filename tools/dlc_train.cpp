@@ -8,12 +8,11 @@
 #include "frontend/read_model.h"
 #include "frontend/write_model.h"
 #include "passes/training/parameters.h"
-#include "runtime/data/files.h"
 #include "runtime/error.h"
-#include "runtime/training/checkpoint.h"
 #include "tools/spec.h"
 #include "tools/tool.h"
 #include "tools/training_check.h"
+#include "tools/training_export.h"
 #include "tools/training_session.h"
 
 namespace dlc::tools {
@@ -26,6 +25,7 @@ constexpr const char* kDescription =
     "  dlc-train resume runs/a\n"
     "  dlc-train eval runs/a --data folder:photos\n"
     "  dlc-train export runs/a --best -o tuned.onnx\n"
+    "  dlc-train merge model.onnx --adapter adapter.safetensors -o tuned.onnx\n"
     "  dlc-train grad-check model.onnx\n"
     "  dlc-train bench model.onnx --batch 8\n";
 
@@ -36,6 +36,8 @@ struct Flags {
   std::string data;
   std::vector<std::string> metrics;
   bool best = false;
+  bool adapter = false;
+  std::string adapter_file;
   std::string config;
   TrainingFlags training;
   SessionOptions session;
@@ -78,15 +80,6 @@ int inspect(const Flags& flags) {
     fmt::print("output  {:<40} {}\n", graph->output_names()[i], to_string(graph->outputs()[i]->type()));
   }
   print_head(bytes);
-  return kExitDone;
-}
-
-int export_model(const Flags& flags) {
-  training::Checkpoint checkpoint = training::read_checkpoint(flags.folder, checkpoint_name(flags));
-  const std::map<std::string, Tensor> values(checkpoint.model.begin(), checkpoint.model.end());
-  const std::string model = data::read_file(run_model(flags.folder));
-  data::write_file(flags.output, frontend::with_values(model, values));
-  fmt::print("{}: {} tensors of step {}\n", flags.output, values.size(), checkpoint.run.steps);
   return kExitDone;
 }
 
@@ -137,6 +130,15 @@ void add_commands(CLI::App& app, Flags& flags) {
   out->add_option("RUN", flags.folder, "Run folder")->required();
   out->add_option("-o,--output", flags.output, "ONNX file")->required();
   out->add_flag("--best", flags.best, "The best checkpoint instead of the last");
+  out->add_flag("--adapter", flags.adapter,
+                "Only adapters and other trained tensors, as a safetensors file; else adapters are merged");
+
+  CLI::App* merge = app.add_subcommand("merge", "Writes a model with the adapters of a file");
+  merge->add_option("MODEL", flags.model, "ONNX file that they were trained for")->required();
+  merge->add_option("--adapter", flags.adapter_file, "File that export --adapter has written")
+      ->required()
+      ->type_name("FILE");
+  merge->add_option("-o,--output", flags.output, "ONNX file")->required();
 }
 
 int run(const CLI::App& app, Flags& flags) {
@@ -149,7 +151,12 @@ int run(const CLI::App& app, Flags& flags) {
   }
   if (app.got_subcommand("grad-check")) return check_gradients(flags.model, flags.training);
   if (app.got_subcommand("bench")) return bench_step(flags.model, flags.training, flags.bench);
-  return export_model(flags);
+  if (app.got_subcommand("merge")) {
+    merge_adapter(flags.model, flags.adapter_file, flags.output);
+    return kExitDone;
+  }
+  export_run(flags.folder, flags.output, {.checkpoint = checkpoint_name(flags), .adapter = flags.adapter});
+  return kExitDone;
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <sstream>
 #include <type_traits>
@@ -215,6 +216,9 @@ const Row kRows[] = {
     {"clip-value", &TrainingFlags::clip_value, "Elements of the gradient are limited to this"},
     {"freeze", &TrainingFlags::freeze, "Parameters whose name or node matches stay as they are: '*conv1*'"},
     {"train", &TrainingFlags::train, "Only parameters that match are trained"},
+    {"lora", &TrainingFlags::lora,
+     "r=8,alpha=16,target='*query*|*value*': low-rank adapters of linear layers and convolutions that match "
+     "are trained, beside --train and a new head; default: alpha=r, all of them"},
     {"bn", &TrainingFlags::normalization,
      "BatchNormalization: frozen, or train (statistics of the batch; the running ones follow)"},
     {"dropout", &TrainingFlags::dropout, "Ratio of all Dropout nodes; negative: the model's"},
@@ -431,6 +435,19 @@ std::optional<int64_t> head_classes(const TrainingFlags& flags) {
   spec.finish();
   if (classes < 1) fail(ErrorKind::kUsage, "--head: expected replace:classes=COUNT, found '{}'", flags.head);
   return classes;
+}
+
+std::optional<LoraFlag> lora(const TrainingFlags& flags) {
+  if (flags.lora.empty()) return std::nullopt;
+  Spec spec("--lora", "lora," + flags.lora);
+  const double rank = spec.number("r", 8);
+  LoraFlag result{{.rank = static_cast<int64_t>(rank)}, split_text(spec.text("target", "*"), '|')};
+  result.options.alpha = spec.number("alpha", rank);
+  spec.finish();
+  if (!(rank >= 1 && rank <= 4096 && rank == std::floor(rank))) {
+    fail(ErrorKind::kUsage, "--lora: r: expected a whole number of 1 or more, found {}", rank);
+  }
+  return result;
 }
 
 training::Conversion conversion(const TrainingFlags& flags) {

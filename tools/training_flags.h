@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "passes/training/lora.h"
 #include "passes/training/options.h"
 #include "runtime/training/dataset.h"
 #include "runtime/training/trainer.h"
@@ -31,6 +32,7 @@ struct TrainingFlags {
   double clip_value = 0;
   std::vector<std::string> freeze;
   std::vector<std::string> train;
+  std::string lora = "";
   std::string normalization = "frozen";
   double dropout = -1;
   std::vector<std::string> metrics;
@@ -62,5 +64,11 @@ training::TrainerOptions trainer_options(const TrainingFlags& flags);
 training::Conversion conversion(const TrainingFlags& flags);
 std::optional<int64_t> head_classes(
     const TrainingFlags& flags);  // of a new head; none: the model keeps its own
+
+struct LoraFlag {
+  passes::LoraOptions options;
+  std::vector<std::string> targets;  // patterns
+};
+std::optional<LoraFlag> lora(const TrainingFlags& flags);
 
 }  // namespace dlc::tools

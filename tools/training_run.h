@@ -7,6 +7,7 @@
 
 #include "codegen/compile.h"
 #include "passes/training/build_step.h"
+#include "passes/training/lora.h"
 #include "runtime/training/stepper.h"
 #include "tools/progress.h"
 #include "tools/training_flags.h"
@@ -21,7 +22,8 @@ struct TrainableModel {
   std::string bytes;                 // of the ONNX file
   std::unique_ptr<ir::Graph> graph;  // as read, with the batch of the run
   std::vector<passes::Parameter> parameters;
-  std::vector<std::string> trained;  // by --freeze and --train
+  std::vector<std::string> trained;  // by --freeze, --train and --lora
+  std::vector<passes::Adapter> adapters;
 
   std::string hash() const;  // of the bytes
   // The states at the start of a run: parameters and statistics.

@@ -1,6 +1,7 @@
 // dlc-train as a user calls it: on the digits model, with four patterns to learn instead.
 #include <fmt/format.h>
 
+#include <cmath>
 #include <filesystem>
 
 #include "runtime/data/files.h"
@@ -218,6 +219,47 @@ TEST(DlcTrain, LearnsFromFoldersAndLeavesOutBrokenPictures) {
   EXPECT_TRUE(matches(strict.err, "broken\\.png")) << strict.err;
 }
 
+// The loss of a model before any step, as fit tells it.
+double starting_loss(const std::string& model, const ProcessOptions& here) {
+  const ProcessResult result =
+      train({"fit", model, "--data", kData, "--val-split", "0.25", "--batch", "16", "--threads", "1"}, here);
+  const size_t at = result.out.find("at the start");
+  EXPECT_NE(at, std::string::npos) << result.out << result.err;
+  return at == std::string::npos
+             ? -1
+             : number_after(result.out.substr(at, result.out.find('\n', at) - at), "validation ");
+}
+
+// What the adapters have learnt is the same beside the weights, merged into them, and as a file of its own.
+TEST(DlcTrain, TrainsAdaptersAndMergesThem) {
+  const TemporaryFolder folder;
+  write_patterns(folder, 240);
+  const ProcessOptions here{.folder = folder.path()};
+  const ProcessResult result = train(fit_arguments("run", {"--epochs", "6", "--lora", "r=2,alpha=4"}), here);
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(matches(result.out, "of 13\\d+ parameters are trained, in 6 tensors\n")) << result.out;
+  EXPECT_GE(number_after(result.out, "accuracy "), 0.9) << result.out;
+  const std::string state = read_text(folder / "run/ckpt/last/model.safetensors");
+  EXPECT_TRUE(matches(state, "hidden_weight\\.lora_A") && matches(state, "\"output_weight\""))
+      << state.substr(0, 600);
+  EXPECT_FALSE(matches(state, "\"hidden_weight\"")) << "a frozen weight is no state";
+
+  ASSERT_EQ(train({"export", "run", "-o", "tuned.onnx"}, here).code, 0);
+  const double expected = number_after(train({"eval", "run"}, here).out, "loss ");
+  EXPECT_NEAR(starting_loss("tuned.onnx", here), expected, 1e-4 * expected);
+  EXPECT_GT(std::abs(starting_loss("run/model.onnx", here) - expected), 0.1);
+
+  ASSERT_EQ(train({"export", "run", "--adapter", "-o", "adapter.safetensors"}, here).code, 0);
+  const std::vector<std::string> merge = {"merge", "run/model.onnx", "--adapter", "adapter.safetensors",
+                                          "-o",    "merged.onnx"};
+  const ProcessResult merged = train(merge, here);
+  ASSERT_EQ(merged.code, 0) << merged.err;
+  EXPECT_EQ(read_text(folder / "merged.onnx"), read_text(folder / "tuned.onnx"));
+
+  const ProcessResult resumed = train({"resume", "run"}, here);
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+}
+
 struct FaultCase {
   const char* name;
   std::vector<std::string> arguments;
@@ -287,6 +329,15 @@ INSTANTIATE_TEST_SUITE_P(
         FaultCase{"keep_best", fit({"--keep-best", "accuracy"}), 2, "'accuracy' is not among --metrics"},
         FaultCase{"freeze", fit({"--freeze", "layer*"}), 2, "--freeze: no parameter matches 'layer\\*'"},
         FaultCase{"freeze_all", fit({"--freeze", "*"}), 2, "no parameter is left to train"},
+        FaultCase{"lora_key", fit({"--lora", "rank=4"}), 2,
+                  "'lora' has no key 'rank'; it has r, target, alpha"},
+        FaultCase{"lora_rank", fit({"--lora", "r=0"}), 2, "--lora: r: expected a whole number"},
+        FaultCase{"lora_target", fit({"--lora", "r=4,target=bias*"}), 2,
+                  "no weight .* matches 'bias\\*'; there are: filters"},
+        FaultCase{"adapter_of_nothing",
+                  {"merge", digits_model(), "--adapter", "labels", "-o", "x.onnx"},
+                  1,
+                  "labels"},
         FaultCase{"head", fit({"--head", "classes=3"}), 2, "expected replace:classes=COUNT"},
         FaultCase{"head_key", fit({"--head", "replace:class=3"}), 2, "no key 'class'"},
         FaultCase{"output", fit({"--output", "logits"}), 2, "no output 'logits'"},
