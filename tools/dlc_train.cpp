@@ -35,7 +35,7 @@ struct Flags {
   std::string output;
   std::string data;
   std::vector<std::string> metrics;
-  bool best = false;
+  CheckpointChoice checkpoint;
   bool adapter = false;
   std::string adapter_file;
   std::string config;
@@ -43,8 +43,6 @@ struct Flags {
   SessionOptions session;
   StepBenchOptions bench;
 };
-
-std::string checkpoint_name(const Flags& flags) { return flags.best ? "best" : "last"; }
 
 void print_head(const std::string& bytes) {
   try {
@@ -88,6 +86,13 @@ void add_session_flags(CLI::App& app, Flags& flags) {
   app.add_flag("--json", flags.session.json, "Print one JSON object a line");
 }
 
+void add_checkpoint_flags(CLI::App& app, Flags& flags) {
+  app.add_flag_callback(
+      "--best", [&] { flags.checkpoint.name = "best"; }, "The best checkpoint instead of the last");
+  app.add_flag("--raw", flags.checkpoint.raw,
+               "The parameters themselves, where the run averages them (--ema)");
+}
+
 void add_commands(CLI::App& app, Flags& flags) {
   app.require_subcommand(1);
   CLI::App* inspect = app.add_subcommand("inspect", "Lists what can be trained");
@@ -109,7 +114,7 @@ void add_commands(CLI::App& app, Flags& flags) {
   eval->add_option("RUN", flags.folder, "Run folder")->required();
   eval->add_option("--data", flags.data, "Samples, as for fit; default: what the run validates with");
   eval->add_option("--metrics", flags.metrics, "Default: those of the run")->delimiter(',');
-  eval->add_flag("--best", flags.best, "The best checkpoint instead of the last");
+  add_checkpoint_flags(*eval, flags);
   add_session_flags(*eval, flags);
 
   CLI::App* check = app.add_subcommand("grad-check", "Compares gradients with differences of the loss");
@@ -129,7 +134,7 @@ void add_commands(CLI::App& app, Flags& flags) {
   CLI::App* out = app.add_subcommand("export", "Writes the tuned model as ONNX");
   out->add_option("RUN", flags.folder, "Run folder")->required();
   out->add_option("-o,--output", flags.output, "ONNX file")->required();
-  out->add_flag("--best", flags.best, "The best checkpoint instead of the last");
+  add_checkpoint_flags(*out, flags);
   out->add_flag("--adapter", flags.adapter,
                 "Only adapters and other trained tensors, as a safetensors file; else adapters are merged");
 
@@ -147,7 +152,7 @@ int run(const CLI::App& app, Flags& flags) {
   if (app.got_subcommand("fit")) return fit(flags.model, flags.training, flags.session);
   if (app.got_subcommand("resume")) return resume(flags.folder, flags.session);
   if (app.got_subcommand("eval")) {
-    return evaluate_run(flags.folder, checkpoint_name(flags), flags.data, flags.metrics, flags.session);
+    return evaluate_run(flags.folder, flags.checkpoint, flags.data, flags.metrics, flags.session);
   }
   if (app.got_subcommand("grad-check")) return check_gradients(flags.model, flags.training);
   if (app.got_subcommand("bench")) return bench_step(flags.model, flags.training, flags.bench);
@@ -155,7 +160,11 @@ int run(const CLI::App& app, Flags& flags) {
     merge_adapter(flags.model, flags.adapter_file, flags.output);
     return kExitDone;
   }
-  export_run(flags.folder, flags.output, {.checkpoint = checkpoint_name(flags), .adapter = flags.adapter});
+  if (flags.adapter) {
+    export_adapter(flags.folder, flags.checkpoint, flags.output);
+  } else {
+    export_run(flags.folder, flags.checkpoint, flags.output);
+  }
   return kExitDone;
 }
 

@@ -10,14 +10,32 @@
 #include "runtime/data/safetensors.h"
 #include "runtime/error.h"
 #include "runtime/training/checkpoint.h"
+#include "runtime/training/stepper.h"
 #include "tools/spec.h"
 #include "tools/training_run.h"
-#include "tools/training_session.h"
 
 namespace dlc::tools {
 namespace {
 
 using Tensors = std::map<std::string, Tensor>;
+
+// What a checkpoint has made of the model's tensors.
+struct Tuned {
+  std::vector<std::pair<std::string, Tensor>> tensors;
+  int64_t step;
+};
+
+Tuned read_tuned(const std::string& folder, const CheckpointChoice& choice) {
+  training::Checkpoint checkpoint = training::read_checkpoint(folder, choice.name);
+  Tuned result{std::move(checkpoint.model), checkpoint.run.steps};
+  if (choice.raw) return result;
+  const Tensors averages(checkpoint.averages.begin(), checkpoint.averages.end());
+  for (auto& [name, tensor] : result.tensors) {
+    auto it = averages.find(name);
+    if (it != averages.end()) tensor = training::converted(it->second, tensor.dtype());
+  }
+  return result;
+}
 
 constexpr const char* kRank = "lora_r";
 constexpr const char* kAlpha = "lora_alpha";
@@ -67,19 +85,22 @@ passes::LoraOptions options_of(const std::string& path, const data::TensorFile& 
 
 }  // namespace
 
-void export_run(const std::string& folder, const std::string& output, const ExportOptions& options) {
-  const training::Checkpoint checkpoint = training::read_checkpoint(folder, options.checkpoint);
+void export_run(const std::string& folder, const CheckpointChoice& choice, const std::string& output) {
+  const Tuned tuned = read_tuned(folder, choice);
   const std::string model = data::read_file(run_model(folder));
+  const Tensors values(tuned.tensors.begin(), tuned.tensors.end());
   const std::optional<LoraFlag> adapters = lora(read_run_file(run_file(folder)));
-  const Tensors values(checkpoint.model.begin(), checkpoint.model.end());
-  if (options.adapter) {
-    if (!adapters) fail(ErrorKind::kUsage, "--adapter: the run '{}' has no adapters", folder);
-    data::write_file(output, adapter_file(checkpoint.model, *adapters));
-  } else {
-    data::write_file(output, adapters ? merged_model(model, adapters->options, values)
-                                      : frontend::with_values(model, values));
-  }
-  fmt::print("{}: {} tensors of step {}\n", output, values.size(), checkpoint.run.steps);
+  data::write_file(output, adapters ? merged_model(model, adapters->options, values)
+                                    : frontend::with_values(model, values));
+  fmt::print("{}: {} tensors of step {}\n", output, values.size(), tuned.step);
+}
+
+void export_adapter(const std::string& folder, const CheckpointChoice& choice, const std::string& output) {
+  const std::optional<LoraFlag> adapters = lora(read_run_file(run_file(folder)));
+  if (!adapters) fail(ErrorKind::kUsage, "--adapter: the run '{}' has no adapters", folder);
+  const Tuned tuned = read_tuned(folder, choice);
+  data::write_file(output, adapter_file(tuned.tensors, *adapters));
+  fmt::print("{}: {} tensors of step {}\n", output, tuned.tensors.size(), tuned.step);
 }
 
 void merge_adapter(const std::string& model, const std::string& adapter, const std::string& output) {

@@ -212,6 +212,10 @@ const Row kRows[] = {
     {"schedule", &TrainingFlags::schedule,
      "constant; step,every=0.34,factor=0.1; linear; cosine; one-cycle; plateau,patience=3; with warmup=5% "
      "and final=0.01"},
+    {"lr-scale", &TrainingFlags::rate_scales,
+     "PATTERN=FACTOR: parameters that match learn so much faster or slower; of several that match, the last"},
+    {"ema", &TrainingFlags::average,
+     "0.999: validation and export use moving averages of the parameters, which keep so much at each step"},
     {"clip-norm", &TrainingFlags::clip_norm, "The gradient is scaled down to this norm"},
     {"clip-value", &TrainingFlags::clip_value, "Elements of the gradient are limited to this"},
     {"freeze", &TrainingFlags::freeze, "Parameters whose name or node matches stay as they are: '*conv1*'"},
@@ -391,7 +395,27 @@ passes::TrainingOptions training_options(const TrainingFlags& flags) {
   options.normalization = choose("--bn", flags.normalization, kNormalization);
   options.dropout = flags.dropout;
   options.accumulate = flags.accumulate;
+  options.average = flags.average;
+  if (!(flags.average >= 0 && flags.average < 1)) {
+    fail(ErrorKind::kUsage, "--ema: expected a share in [0, 1), found {}", flags.average);
+  }
   return options;
+}
+
+std::vector<RateScale> rate_scales(const TrainingFlags& flags) {
+  std::vector<RateScale> result;
+  for (const std::string& text : flags.rate_scales) {
+    const size_t split = text.rfind('=');
+    if (split == std::string::npos)
+      fail(ErrorKind::kUsage, "--lr-scale: expected PATTERN=FACTOR, found '{}'", text);
+    const double factor = parse_number("--lr-scale", text.substr(split + 1));
+    if (!(factor > 0 && std::isfinite(factor))) {
+      fail(ErrorKind::kUsage, "--lr-scale: '{}': expected a positive factor; --freeze keeps parameters",
+           text);
+    }
+    result.push_back({text.substr(0, split), factor});
+  }
+  return result;
 }
 
 double learning_rate(const TrainingFlags& flags) { return optimizer(flags).rate; }

@@ -33,6 +33,8 @@ struct TrainingFlags {
   std::vector<std::string> freeze;
   std::vector<std::string> train;
   std::string lora = "";
+  std::vector<std::string> rate_scales;
+  double average = 0;
   std::string normalization = "frozen";
   double dropout = -1;
   std::vector<std::string> metrics;
@@ -59,6 +61,11 @@ void add_run_file(const CLI::App& app, TrainingFlags& flags, const std::string& 
 
 // What the flags mean. Error(kUsage) naming the flag, with what there is.
 passes::TrainingOptions training_options(const TrainingFlags& flags);
+struct RateScale {
+  std::string pattern;
+  double factor;
+};
+std::vector<RateScale> rate_scales(const TrainingFlags& flags);  // of --lr-scale, in its order
 double learning_rate(const TrainingFlags& flags);
 training::TrainerOptions trainer_options(const TrainingFlags& flags);
 training::Conversion conversion(const TrainingFlags& flags);

@@ -103,6 +103,22 @@ void choose_trained(TrainableModel& model, const TrainingFlags& flags) {
   if (adapters) add_adapters(model, flags, *adapters);
 }
 
+std::map<std::string, double> choose_rates(const TrainableModel& model, const TrainingFlags& flags) {
+  const std::set<std::string> trained(model.trained.begin(), model.trained.end());
+  std::vector<Parameter> parameters;
+  for (const Parameter& parameter : model.parameters) {
+    if (trained.contains(parameter.name)) parameters.push_back(parameter);
+  }
+  std::map<std::string, double> result;
+  for (const RateScale& scale : rate_scales(flags)) {
+    require_matches("--lr-scale", {scale.pattern}, parameters);
+    for (const Parameter& parameter : parameters) {
+      if (matches_any({scale.pattern}, parameter)) result[parameter.name] = scale.factor;
+    }
+  }
+  return result;
+}
+
 }  // namespace
 
 std::string prepare_model(const std::string& path, const TrainingFlags& flags) {
@@ -148,13 +164,15 @@ TrainableModel open_model(const std::string& name, std::string bytes, const Trai
   require_matches("--train", flags.train, model.parameters);
   choose_trained(model, flags);
   if (model.trained.empty()) fail(ErrorKind::kUsage, "{}: no parameter is left to train", name);
+  model.rate_scales = choose_rates(model, flags);
   return model;
 }
 
 training::StepProgram compile_program(const TrainableModel& model, const TrainingFlags& flags, StepKind kind,
                                       const codegen::CompileOptions& options) {
-  passes::StepGraph step =
-      passes::build_step(*model.graph, model.parameters, model.trained, training_options(flags), kind);
+  passes::TrainingOptions training = training_options(flags);
+  training.rate_scales = model.rate_scales;
+  passes::StepGraph step = passes::build_step(*model.graph, model.parameters, model.trained, training, kind);
   return {codegen::compile(*step.graph, options), std::move(step.layout)};
 }
 

@@ -24,6 +24,7 @@ struct TrainableModel {
   std::vector<passes::Parameter> parameters;
   std::vector<std::string> trained;  // by --freeze, --train and --lora
   std::vector<passes::Adapter> adapters;
+  std::map<std::string, double> rate_scales;  // of --lr-scale, by parameter
 
   std::string hash() const;  // of the bytes
   // The states at the start of a run: parameters and statistics.

@@ -21,6 +21,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+using training::StateRole;
+
 constexpr int kExitInterrupted = 130;
 
 // Set by the first interruption; a second one ends the process at once.
@@ -229,13 +231,14 @@ int resume(const std::string& folder, const SessionOptions& options) {
   return run_trainer(session, trainer, options);
 }
 
-int evaluate_run(const std::string& folder, const std::string& checkpoint, const std::string& data,
+int evaluate_run(const std::string& folder, const CheckpointChoice& checkpoint, const std::string& data,
                  const std::vector<std::string>& metrics, const SessionOptions& options) {
   TrainingFlags flags = read_run_file(run_file(folder));
-  training::Checkpoint saved = training::read_checkpoint(folder, checkpoint);
+  if (checkpoint.raw) flags.average = 0;
+  training::Checkpoint saved = training::read_checkpoint(folder, checkpoint.name);
   Session session(run_model(folder), data::read_file(run_model(folder)), flags, false, options);
-  session.stepper().set_states({saved.model.begin(), saved.model.end()},
-                               {training::StateRole::kParameter, training::StateRole::kStatistic});
+  session.stepper().set_states(states_of(saved),
+                               {StateRole::kParameter, StateRole::kStatistic, StateRole::kAverage});
   session.open_validation_data(data.empty() ? flags.validation_data : data);
   if (!session.validates()) fail(ErrorKind::kUsage, "--data is missing: the run has no validation data");
   print_evaluation(session.evaluate(metrics.empty() ? flags.metrics : metrics), options.json);

@@ -66,7 +66,7 @@ Layers layers_of(const ir::Graph& graph, const Value& weight) {
   return layers;
 }
 
-Tensor converted(DType type, std::vector<int64_t> shape, const std::function<double()>& value) {
+Tensor filled(DType type, std::vector<int64_t> shape, const std::function<double()>& value) {
   Tensor result(type, std::move(shape));
   for (int64_t i = 0; i < result.size(); ++i) result.set_double(i, value());
   return result;
@@ -135,7 +135,7 @@ void add_adapters(ir::Graph& model, const std::vector<Adapter>& adapters, const 
     for (size_t i = 1; i < shapes.a.size(); ++i) fan_in *= shapes.a[i];
     const double bound = 1 / std::sqrt(static_cast<double>(std::max<int64_t>(fan_in, 1)));
     Value* a =
-        model.add_constant(adapter.a(), converted(weight.dtype(), shapes.a, [&] { return bound * draw(); }));
+        model.add_constant(adapter.a(), filled(weight.dtype(), shapes.a, [&] { return bound * draw(); }));
     Value* b = model.add_constant(adapter.b(), Tensor(weight.dtype(), shapes.b));
     for (Node* layer : layers.nodes) adapt(*layer, a, b, adapter.scale);
   }

@@ -260,6 +260,25 @@ TEST(DlcTrain, TrainsAdaptersAndMergesThem) {
   EXPECT_EQ(resumed.code, 0) << resumed.err;
 }
 
+// Averages are what validation looks at and export writes; the parameters behind them are there, too.
+TEST(DlcTrain, AveragesParameters) {
+  const TemporaryFolder folder;
+  write_patterns(folder, 240);
+  const ProcessOptions here{.folder = folder.path()};
+  const ProcessResult result =
+      train(fit_arguments("run", {"--epochs", "3", "--ema", "0.97", "--lr-scale", "*=0.5,hidden*=2"}), here);
+  ASSERT_EQ(result.code, 0) << result.err;
+  const double validated = number_after(result.out, "validation ");
+  const double averaged = number_after(train({"eval", "run"}, here).out, "loss ");
+  const double raw = number_after(train({"eval", "run", "--raw"}, here).out, "loss ");
+  EXPECT_NEAR(validated, averaged, 1e-5);
+  EXPECT_GT(std::abs(raw - averaged), 1e-3);
+  ASSERT_EQ(train({"export", "run", "-o", "averaged.onnx"}, here).code, 0);
+  ASSERT_EQ(train({"export", "run", "--raw", "-o", "raw.onnx"}, here).code, 0);
+  EXPECT_NEAR(starting_loss("averaged.onnx", here), averaged, 1e-4 * averaged);
+  EXPECT_NEAR(starting_loss("raw.onnx", here), raw, 1e-4 * raw);
+}
+
 struct FaultCase {
   const char* name;
   std::vector<std::string> arguments;
@@ -329,6 +348,12 @@ INSTANTIATE_TEST_SUITE_P(
         FaultCase{"keep_best", fit({"--keep-best", "accuracy"}), 2, "'accuracy' is not among --metrics"},
         FaultCase{"freeze", fit({"--freeze", "layer*"}), 2, "--freeze: no parameter matches 'layer\\*'"},
         FaultCase{"freeze_all", fit({"--freeze", "*"}), 2, "no parameter is left to train"},
+        FaultCase{"rate_scale", fit({"--lr-scale", "hidden*"}), 2,
+                  "expected PATTERN=FACTOR, found 'hidden\\*'"},
+        FaultCase{"rate_scale_sign", fit({"--lr-scale", "hidden*=-1"}), 2, "expected a positive factor"},
+        FaultCase{"rate_scale_of_nothing", fit({"--freeze", "hidden*", "--lr-scale", "hidden*=2"}), 2,
+                  "--lr-scale: no parameter matches 'hidden\\*'"},
+        FaultCase{"average", fit({"--ema", "1"}), 2, "--ema: expected a share in"},
         FaultCase{"lora_key", fit({"--lora", "rank=4"}), 2,
                   "'lora' has no key 'rank'; it has r, target, alpha"},
         FaultCase{"lora_rank", fit({"--lora", "r=0"}), 2, "--lora: r: expected a whole number"},
