@@ -230,6 +230,9 @@ const Row kRows[] = {
     {"keep-best", &TrainingFlags::keep_best, "What decides which epoch is best: a metric, or loss"},
     {"early-stop", &TrainingFlags::patience, "The run ends after so many epochs without a better one"},
     {"out", &TrainingFlags::out, "Folder of the run"},
+    {"cache-features", &TrainingFlags::cached_megabytes,
+     "What the frozen part makes of the samples is computed once and kept if it fits into so many MB; 0: "
+     "never"},
     {"seed", &TrainingFlags::seed, "Decides order, augmentation and dropout"},
     {"threads", &TrainingFlags::threads, "Threads of the step; 0: as many as the process may use"},
     {"loader-threads", &TrainingFlags::loader_threads, "Threads that make batches ready"},

@@ -35,6 +35,7 @@ struct TrainingFlags {
   std::string lora = "";
   std::vector<std::string> rate_scales;
   double average = 0;
+  int64_t cached_megabytes = 1024;
   std::string normalization = "frozen";
   double dropout = -1;
   std::vector<std::string> metrics;

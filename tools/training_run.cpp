@@ -1,7 +1,6 @@
 #include "tools/training_run.h"
 
 #include <algorithm>
-#include <chrono>
 #include <optional>
 #include <set>
 
@@ -41,11 +40,6 @@ void require_matches(const char* flag, const std::vector<std::string>& patterns,
 
 // What the random numbers of adapters are drawn with, apart from those of a head.
 constexpr uint64_t kAdapterSeed = 0x10ADA;
-
-int64_t class_count(const training::Field& output, const passes::LossOptions& loss) {
-  if (!passes::takes_classes(loss.kind)) return 0;
-  return output.shape[static_cast<size_t>(passes::class_axis(output.shape.size()))];
-}
 
 // Weight and bias of a new head, which are random.
 std::vector<std::string> new_head(const TrainableModel& model, const TrainingFlags& flags) {
@@ -168,22 +162,37 @@ TrainableModel open_model(const std::string& name, std::string bytes, const Trai
   return model;
 }
 
-training::StepProgram compile_program(const TrainableModel& model, const TrainingFlags& flags, StepKind kind,
-                                      const codegen::CompileOptions& options) {
+StepTask task_of(const TrainableModel& model, const TrainingFlags& flags) {
+  const passes::LossOptions loss = training_options(flags).loss;
+  StepTask task{.fields = passes::batch_fields(*model.graph, loss),
+                .output = passes::find_output(*model.graph, loss.output)};
+  const ir::Shape& shape = model.graph->outputs()[task.output]->shape();
+  if (passes::takes_classes(loss.kind))
+    task.classes = shape[static_cast<size_t>(passes::class_axis(shape.size()))].value();
+  return task;
+}
+
+passes::StepGraph build_graph(const TrainableModel& model, const ir::Graph& graph, const TrainingFlags& flags,
+                              StepKind kind) {
   passes::TrainingOptions training = training_options(flags);
   training.rate_scales = model.rate_scales;
-  passes::StepGraph step = passes::build_step(*model.graph, model.parameters, model.trained, training, kind);
+  return passes::build_step(graph, model.parameters, model.trained, training, kind);
+}
+
+training::StepProgram compile_program(const TrainableModel& model, const ir::Graph& graph,
+                                      const TrainingFlags& flags, StepKind kind,
+                                      const codegen::CompileOptions& options) {
+  passes::StepGraph step = build_graph(model, graph, flags, kind);
   return {codegen::compile(*step.graph, options), std::move(step.layout)};
 }
 
-CompiledStep compile_step(const TrainableModel& model, const TrainingFlags& flags, bool trains,
-                          Progress& progress) {
-  const auto start = std::chrono::steady_clock::now();
+training::StepPrograms compile_step(const TrainableModel& model, const ir::Graph& graph,
+                                    const TrainingFlags& flags, bool trains, Progress& progress) {
   const passes::TrainingOptions training = training_options(flags);
   const codegen::CompileOptions options{.cpu = flags.cpu, .threads = flags.threads};
   auto compile = [&](const char* what, StepKind kind) {
     progress.show(fmt::format("compiling the {}", what));
-    return compile_program(model, flags, kind, options);
+    return compile_program(model, graph, flags, kind, options);
   };
   std::optional<training::StepProgram> step, accumulate;
   if (trains) step = compile("training step", StepKind::kStep);
@@ -192,15 +201,7 @@ CompiledStep compile_step(const TrainableModel& model, const TrainingFlags& flag
   }
   training::StepProgram evaluate = compile("evaluation", StepKind::kEvaluate);
   progress.clear();
-  std::vector<training::Field> fields = evaluate.layout.fields;
-  const size_t output = passes::find_output(*model.graph, training.loss.output);
-  const int64_t classes = class_count(evaluate.layout.outputs[output], training.loss);
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return {{std::move(step), std::move(accumulate), std::move(evaluate), training.accumulate},
-          std::move(fields),
-          output,
-          classes,
-          seconds};
+  return {std::move(step), std::move(accumulate), std::move(evaluate), training.accumulate};
 }
 
 }  // namespace dlc::tools

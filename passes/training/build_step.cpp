@@ -29,6 +29,14 @@ struct Slot {
   Value* out = nullptr;  // null: unchanged
 };
 
+training::Field field(const std::string& name, const Value& value) {
+  if (!ir::is_static(value.shape())) {
+    fail(ErrorKind::kUsage, "'{}' has extents that are not known: {}; --shape fixes them", name,
+         to_string(value.type()));
+  }
+  return {name, value.dtype(), ir::static_shape(value.shape())};
+}
+
 class StepBuilder {
  public:
   StepBuilder(const ir::Graph& model, const TrainingOptions& options, StepKind kind)
@@ -195,14 +203,6 @@ class StepBuilder {
     average.out = add_average(*graph_, options_.average, scalars_, average.in, nodes.parameter);
   }
 
-  training::Field field(const std::string& name, const Value& value) {
-    if (!ir::is_static(value.shape())) {
-      fail(ErrorKind::kUsage, "'{}' has extents that are not known: {}; --shape fixes them", name,
-           to_string(value.type()));
-    }
-    return {name, value.dtype(), ir::static_shape(value.shape())};
-  }
-
   StepGraph finish(Value* loss, Value* norm) {
     StepGraph result;
     std::vector<Value*> outputs = {loss, norm};
@@ -242,6 +242,18 @@ class StepBuilder {
 };
 
 }  // namespace
+
+std::vector<training::Field> batch_fields(const ir::Graph& model, const LossOptions& loss) {
+  std::vector<training::Field> fields;
+  for (const Value* input : model.inputs()) fields.push_back(field(input->name(), *input));
+  const ir::Type target = target_type(model, loss);
+  if (!ir::is_static(target.tensor.shape)) {
+    fail(ErrorKind::kUsage, "the output's extents are not known: {}; --shape fixes those of inputs",
+         to_string(target));
+  }
+  fields.push_back({"target", target.tensor.dtype, ir::static_shape(target.tensor.shape)});
+  return fields;
+}
 
 StepGraph build_step(const ir::Graph& model, const std::vector<Parameter>& parameters,
                      const std::vector<std::string>& trained, const TrainingOptions& options, StepKind kind) {

@@ -178,6 +178,35 @@ TEST(DlcTrain, LeavesFrozenParametersAlone) {
   EXPECT_TRUE(matches(state, "output_weight") && !matches(state, "filters")) << state.substr(0, 300);
 }
 
+// Features of the frozen part that are computed once change nothing of what is learnt.
+TEST(DlcTrain, ComputesTheFrozenPartOnce) {
+  const TemporaryFolder folder;
+  write_patterns(folder, 240);
+  const ProcessOptions here{.folder = folder.path()};
+  const std::vector<std::string> flags = {"--freeze", "filters*,hidden*", "--epochs", "8"};
+  auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), flags.begin(), flags.end());
+    return more;
+  };
+  const ProcessResult cached = train(fit_arguments("cached", flags), here);
+  ASSERT_EQ(cached.code, 0) << cached.err;
+  EXPECT_TRUE(matches(
+      cached.out,
+      "\\d+ of \\d+ nodes are frozen and run once a sample; features take 192 B each, 46\\.1 kB in all\n"))
+      << cached.out;
+  const ProcessResult whole = train(fit_arguments("whole", with({"--cache-features", "0"})), here);
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  EXPECT_FALSE(matches(whole.out, "frozen")) << whole.out;
+  const double loss = number_after(whole.out, "validation ");
+  EXPECT_NEAR(number_after(cached.out, "validation "), loss, 1e-4 * loss);
+  EXPECT_NEAR(number_after(train({"eval", "cached"}, here).out, "loss "), loss, 1e-4 * loss);
+  const ProcessResult moved =
+      train(fit_arguments("moved", with({"--input", "default,crop=1", "--dry-run"})), here);
+  EXPECT_TRUE(matches(moved.out, "the frozen part runs in every step: samples are augmented\n")) << moved.out;
+  const ProcessResult resumed = train({"resume", "cached"}, here);
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+}
+
 TEST(DlcTrain, InspectsAndChecksGradients) {
   const ProcessResult inspected = train({"inspect", digits_model()});
   EXPECT_EQ(inspected.code, 0) << inspected.err;
