@@ -8,12 +8,11 @@
 #include "frontend/read_model.h"
 #include "frontend/write_model.h"
 #include "passes/training/parameters.h"
-#include "runtime/data/files.h"
 #include "runtime/error.h"
-#include "runtime/training/checkpoint.h"
 #include "tools/spec.h"
 #include "tools/tool.h"
 #include "tools/training_check.h"
+#include "tools/training_export.h"
 #include "tools/training_session.h"
 
 namespace dlc::tools {
@@ -26,6 +25,7 @@ constexpr const char* kDescription =
     "  dlc-train resume runs/a\n"
     "  dlc-train eval runs/a --data folder:photos\n"
     "  dlc-train export runs/a --best -o tuned.onnx\n"
+    "  dlc-train merge model.onnx --adapter adapter.safetensors -o tuned.onnx\n"
     "  dlc-train grad-check model.onnx\n"
     "  dlc-train bench model.onnx --batch 8\n";
 
@@ -35,14 +35,14 @@ struct Flags {
   std::string output;
   std::string data;
   std::vector<std::string> metrics;
-  bool best = false;
+  CheckpointChoice checkpoint;
+  bool adapter = false;
+  std::string adapter_file;
   std::string config;
   TrainingFlags training;
   SessionOptions session;
   StepBenchOptions bench;
 };
-
-std::string checkpoint_name(const Flags& flags) { return flags.best ? "best" : "last"; }
 
 void print_head(const std::string& bytes) {
   try {
@@ -81,18 +81,16 @@ int inspect(const Flags& flags) {
   return kExitDone;
 }
 
-int export_model(const Flags& flags) {
-  training::Checkpoint checkpoint = training::read_checkpoint(flags.folder, checkpoint_name(flags));
-  const std::map<std::string, Tensor> values(checkpoint.model.begin(), checkpoint.model.end());
-  const std::string model = data::read_file(run_model(flags.folder));
-  data::write_file(flags.output, frontend::with_values(model, values));
-  fmt::print("{}: {} tensors of step {}\n", flags.output, values.size(), checkpoint.run.steps);
-  return kExitDone;
-}
-
 void add_session_flags(CLI::App& app, Flags& flags) {
   app.add_flag("--quiet", flags.session.quiet, "Print nothing but errors");
   app.add_flag("--json", flags.session.json, "Print one JSON object a line");
+}
+
+void add_checkpoint_flags(CLI::App& app, Flags& flags) {
+  app.add_flag_callback(
+      "--best", [&] { flags.checkpoint.name = "best"; }, "The best checkpoint instead of the last");
+  app.add_flag("--raw", flags.checkpoint.raw,
+               "The parameters themselves, where the run averages them (--ema)");
 }
 
 void add_commands(CLI::App& app, Flags& flags) {
@@ -116,7 +114,7 @@ void add_commands(CLI::App& app, Flags& flags) {
   eval->add_option("RUN", flags.folder, "Run folder")->required();
   eval->add_option("--data", flags.data, "Samples, as for fit; default: what the run validates with");
   eval->add_option("--metrics", flags.metrics, "Default: those of the run")->delimiter(',');
-  eval->add_flag("--best", flags.best, "The best checkpoint instead of the last");
+  add_checkpoint_flags(*eval, flags);
   add_session_flags(*eval, flags);
 
   CLI::App* check = app.add_subcommand("grad-check", "Compares gradients with differences of the loss");
@@ -136,7 +134,16 @@ void add_commands(CLI::App& app, Flags& flags) {
   CLI::App* out = app.add_subcommand("export", "Writes the tuned model as ONNX");
   out->add_option("RUN", flags.folder, "Run folder")->required();
   out->add_option("-o,--output", flags.output, "ONNX file")->required();
-  out->add_flag("--best", flags.best, "The best checkpoint instead of the last");
+  add_checkpoint_flags(*out, flags);
+  out->add_flag("--adapter", flags.adapter,
+                "Only adapters and other trained tensors, as a safetensors file; else adapters are merged");
+
+  CLI::App* merge = app.add_subcommand("merge", "Writes a model with the adapters of a file");
+  merge->add_option("MODEL", flags.model, "ONNX file that they were trained for")->required();
+  merge->add_option("--adapter", flags.adapter_file, "File that export --adapter has written")
+      ->required()
+      ->type_name("FILE");
+  merge->add_option("-o,--output", flags.output, "ONNX file")->required();
 }
 
 int run(const CLI::App& app, Flags& flags) {
@@ -145,11 +152,20 @@ int run(const CLI::App& app, Flags& flags) {
   if (app.got_subcommand("fit")) return fit(flags.model, flags.training, flags.session);
   if (app.got_subcommand("resume")) return resume(flags.folder, flags.session);
   if (app.got_subcommand("eval")) {
-    return evaluate_run(flags.folder, checkpoint_name(flags), flags.data, flags.metrics, flags.session);
+    return evaluate_run(flags.folder, flags.checkpoint, flags.data, flags.metrics, flags.session);
   }
   if (app.got_subcommand("grad-check")) return check_gradients(flags.model, flags.training);
   if (app.got_subcommand("bench")) return bench_step(flags.model, flags.training, flags.bench);
-  return export_model(flags);
+  if (app.got_subcommand("merge")) {
+    merge_adapter(flags.model, flags.adapter_file, flags.output);
+    return kExitDone;
+  }
+  if (flags.adapter) {
+    export_adapter(flags.folder, flags.checkpoint, flags.output);
+  } else {
+    export_run(flags.folder, flags.checkpoint, flags.output);
+  }
+  return kExitDone;
 }
 
 }  // namespace

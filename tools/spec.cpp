@@ -34,6 +34,11 @@ double Spec::number(const std::string& key, double fallback) {
   return text == nullptr ? fallback : parse_number(flag_ + ": " + key, *text);
 }
 
+std::string Spec::text(const std::string& key, std::string fallback) {
+  const std::string* text = take(key);
+  return text == nullptr ? fallback : *text;
+}
+
 bool Spec::flag(const std::string& key) { return number(key, 0) != 0; }
 
 std::vector<double> Spec::numbers(const std::string& key) {

@@ -15,6 +15,7 @@ class Spec {
 
   const std::string& name() const { return name_; }  // before the first comma
   double number(const std::string& key, double fallback);
+  std::string text(const std::string& key, std::string fallback);
   bool flag(const std::string& key);                    // key=1, or the key alone
   std::vector<double> numbers(const std::string& key);  // a/b/c
   // Error(kUsage) naming a key that nobody has asked for, with those that exist.

@@ -61,7 +61,7 @@ std::vector<double> values_of(const Tensor& tensor) {
 class GradientChecker {
  public:
   GradientChecker(const TrainableModel& model, const TrainingFlags& flags)
-      : program_(compile_program(model, flags, StepKind::kStep, {.cpu = flags.cpu})),
+      : program_(compile_program(model, *model.graph, flags, StepKind::kStep, {.cpu = flags.cpu})),
         context_(program_.program, {.threads = flags.threads}),
         inputs_(inputs_of(program_.layout, model.states(), flags, kRate)),
         random_(flags.seed) {
@@ -157,7 +157,7 @@ int check_gradients(const std::string& model, const TrainingFlags& flags) {
 int bench_step(const std::string& model, const TrainingFlags& flags, const StepBenchOptions& options) {
   const TrainableModel opened = open_model(model, prepare_model(model, flags), flags);
   const auto start = std::chrono::steady_clock::now();
-  const training::StepProgram step = compile_program(opened, flags, StepKind::kStep,
+  const training::StepProgram step = compile_program(opened, *opened.graph, flags, StepKind::kStep,
                                                      {.cpu = flags.cpu, .profile = !options.profile.empty()});
   const std::chrono::duration<double, std::milli> compiled = std::chrono::steady_clock::now() - start;
   const std::vector<Tensor> tensors = inputs_of(step.layout, opened.states(), flags, learning_rate(flags));

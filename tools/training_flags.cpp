@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <sstream>
 #include <type_traits>
@@ -211,10 +212,17 @@ const Row kRows[] = {
     {"schedule", &TrainingFlags::schedule,
      "constant; step,every=0.34,factor=0.1; linear; cosine; one-cycle; plateau,patience=3; with warmup=5% "
      "and final=0.01"},
+    {"lr-scale", &TrainingFlags::rate_scales,
+     "PATTERN=FACTOR: parameters that match learn so much faster or slower; of several that match, the last"},
+    {"ema", &TrainingFlags::average,
+     "0.999: validation and export use moving averages of the parameters, which keep so much at each step"},
     {"clip-norm", &TrainingFlags::clip_norm, "The gradient is scaled down to this norm"},
     {"clip-value", &TrainingFlags::clip_value, "Elements of the gradient are limited to this"},
     {"freeze", &TrainingFlags::freeze, "Parameters whose name or node matches stay as they are: '*conv1*'"},
     {"train", &TrainingFlags::train, "Only parameters that match are trained"},
+    {"lora", &TrainingFlags::lora,
+     "r=8,alpha=16,target='*query*|*value*': low-rank adapters of linear layers and convolutions that match "
+     "are trained, beside --train and a new head; default: alpha=r, all of them"},
     {"bn", &TrainingFlags::normalization,
      "BatchNormalization: frozen, or train (statistics of the batch; the running ones follow)"},
     {"dropout", &TrainingFlags::dropout, "Ratio of all Dropout nodes; negative: the model's"},
@@ -222,6 +230,9 @@ const Row kRows[] = {
     {"keep-best", &TrainingFlags::keep_best, "What decides which epoch is best: a metric, or loss"},
     {"early-stop", &TrainingFlags::patience, "The run ends after so many epochs without a better one"},
     {"out", &TrainingFlags::out, "Folder of the run"},
+    {"cache-features", &TrainingFlags::cached_megabytes,
+     "What the frozen part makes of the samples is computed once and kept if it fits into so many MB; 0: "
+     "never"},
     {"seed", &TrainingFlags::seed, "Decides order, augmentation and dropout"},
     {"threads", &TrainingFlags::threads, "Threads of the step; 0: as many as the process may use"},
     {"loader-threads", &TrainingFlags::loader_threads, "Threads that make batches ready"},
@@ -387,7 +398,27 @@ passes::TrainingOptions training_options(const TrainingFlags& flags) {
   options.normalization = choose("--bn", flags.normalization, kNormalization);
   options.dropout = flags.dropout;
   options.accumulate = flags.accumulate;
+  options.average = flags.average;
+  if (!(flags.average >= 0 && flags.average < 1)) {
+    fail(ErrorKind::kUsage, "--ema: expected a share in [0, 1), found {}", flags.average);
+  }
   return options;
+}
+
+std::vector<RateScale> rate_scales(const TrainingFlags& flags) {
+  std::vector<RateScale> result;
+  for (const std::string& text : flags.rate_scales) {
+    const size_t split = text.rfind('=');
+    if (split == std::string::npos)
+      fail(ErrorKind::kUsage, "--lr-scale: expected PATTERN=FACTOR, found '{}'", text);
+    const double factor = parse_number("--lr-scale", text.substr(split + 1));
+    if (!(factor > 0 && std::isfinite(factor))) {
+      fail(ErrorKind::kUsage, "--lr-scale: '{}': expected a positive factor; --freeze keeps parameters",
+           text);
+    }
+    result.push_back({text.substr(0, split), factor});
+  }
+  return result;
 }
 
 double learning_rate(const TrainingFlags& flags) { return optimizer(flags).rate; }
@@ -431,6 +462,19 @@ std::optional<int64_t> head_classes(const TrainingFlags& flags) {
   spec.finish();
   if (classes < 1) fail(ErrorKind::kUsage, "--head: expected replace:classes=COUNT, found '{}'", flags.head);
   return classes;
+}
+
+std::optional<LoraFlag> lora(const TrainingFlags& flags) {
+  if (flags.lora.empty()) return std::nullopt;
+  Spec spec("--lora", "lora," + flags.lora);
+  const double rank = spec.number("r", 8);
+  LoraFlag result{{.rank = static_cast<int64_t>(rank)}, split_text(spec.text("target", "*"), '|')};
+  result.options.alpha = spec.number("alpha", rank);
+  spec.finish();
+  if (!(rank >= 1 && rank <= 4096 && rank == std::floor(rank))) {
+    fail(ErrorKind::kUsage, "--lora: r: expected a whole number of 1 or more, found {}", rank);
+  }
+  return result;
 }
 
 training::Conversion conversion(const TrainingFlags& flags) {

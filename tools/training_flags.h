@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "passes/training/lora.h"
 #include "passes/training/options.h"
 #include "runtime/training/dataset.h"
 #include "runtime/training/trainer.h"
@@ -31,6 +32,10 @@ struct TrainingFlags {
   double clip_value = 0;
   std::vector<std::string> freeze;
   std::vector<std::string> train;
+  std::string lora = "";
+  std::vector<std::string> rate_scales;
+  double average = 0;
+  int64_t cached_megabytes = 1024;
   std::string normalization = "frozen";
   double dropout = -1;
   std::vector<std::string> metrics;
@@ -57,10 +62,21 @@ void add_run_file(const CLI::App& app, TrainingFlags& flags, const std::string& 
 
 // What the flags mean. Error(kUsage) naming the flag, with what there is.
 passes::TrainingOptions training_options(const TrainingFlags& flags);
+struct RateScale {
+  std::string pattern;
+  double factor;
+};
+std::vector<RateScale> rate_scales(const TrainingFlags& flags);  // of --lr-scale, in its order
 double learning_rate(const TrainingFlags& flags);
 training::TrainerOptions trainer_options(const TrainingFlags& flags);
 training::Conversion conversion(const TrainingFlags& flags);
 std::optional<int64_t> head_classes(
     const TrainingFlags& flags);  // of a new head; none: the model keeps its own
+
+struct LoraFlag {
+  passes::LoraOptions options;
+  std::vector<std::string> targets;  // patterns
+};
+std::optional<LoraFlag> lora(const TrainingFlags& flags);
 
 }  // namespace dlc::tools

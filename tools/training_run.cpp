@@ -1,11 +1,11 @@
 #include "tools/training_run.h"
 
 #include <algorithm>
-#include <chrono>
 #include <optional>
 #include <set>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "frontend/read_model.h"
 #include "frontend/write_model.h"
@@ -38,9 +38,79 @@ void require_matches(const char* flag, const std::vector<std::string>& patterns,
   }
 }
 
-int64_t class_count(const training::Field& output, const passes::LossOptions& loss) {
-  if (!passes::takes_classes(loss.kind)) return 0;
-  return output.shape[static_cast<size_t>(passes::class_axis(output.shape.size()))];
+// What the random numbers of adapters are drawn with, apart from those of a head.
+constexpr uint64_t kAdapterSeed = 0x10ADA;
+
+// Weight and bias of a new head, which are random.
+std::vector<std::string> new_head(const TrainableModel& model, const TrainingFlags& flags) {
+  if (flags.head.empty()) return {};
+  const frontend::Head head = frontend::find_head(model.bytes, flags.output);
+  return {head.weight, head.bias};
+}
+
+// The adapters of --lora, of weights that stay as they are themselves.
+void add_adapters(TrainableModel& model, const TrainingFlags& flags, const LoraFlag& lora) {
+  std::vector<passes::Adapter> found = passes::find_adaptable(*model.graph, lora.options);
+  const std::set<std::string> trained(model.trained.begin(), model.trained.end());
+  std::map<std::string, const Parameter*> parameters;
+  for (const Parameter& parameter : model.parameters) parameters[parameter.name] = &parameter;
+  std::erase_if(found, [&](const passes::Adapter& adapter) {
+    auto it = parameters.find(adapter.weight);
+    return it == parameters.end() || trained.contains(adapter.weight) ||
+           matches_any(flags.freeze, *it->second);
+  });
+  for (const std::string& target : lora.targets) {
+    const bool is_found = std::any_of(found.begin(), found.end(), [&](const passes::Adapter& adapter) {
+      return matches_any({target}, *parameters.at(adapter.weight));
+    });
+    if (is_found) continue;
+    std::vector<std::string> names;
+    for (const passes::Adapter& adapter : found) names.push_back(adapter.weight);
+    fail(ErrorKind::kUsage, "--lora: no weight that an adapter can be added to matches '{}'; there are: {}",
+         target, names.empty() ? "none" : fmt::to_string(fmt::join(names, ", ")));
+  }
+  std::erase_if(found, [&](const passes::Adapter& adapter) {
+    return !matches_any(lora.targets, *parameters.at(adapter.weight));
+  });
+  training::Random random(training::mixed(flags.seed, kAdapterSeed));
+  passes::add_adapters(*model.graph, found, lora.options, [&] { return 2 * random.unit() - 1; });
+  std::map<std::string, Tensor> constants;
+  for (const ir::Value* value : model.graph->constants()) constants[value->name()] = value->constant();
+  for (const passes::Adapter& adapter : found) {
+    for (const std::string& name : {adapter.a(), adapter.b()}) {
+      model.parameters.push_back({name, constants.at(name), adapter.user, false});
+      model.trained.push_back(name);
+    }
+  }
+  model.adapters = std::move(found);
+}
+
+void choose_trained(TrainableModel& model, const TrainingFlags& flags) {
+  const std::optional<LoraFlag> adapters = lora(flags);
+  const std::vector<std::string> head = adapters ? new_head(model, flags) : std::vector<std::string>();
+  for (const Parameter& parameter : model.parameters) {
+    if (parameter.is_statistic || matches_any(flags.freeze, parameter)) continue;
+    const bool is_all = flags.train.empty() && !adapters;
+    const bool is_head = std::find(head.begin(), head.end(), parameter.name) != head.end();
+    if (is_all || is_head || matches_any(flags.train, parameter)) model.trained.push_back(parameter.name);
+  }
+  if (adapters) add_adapters(model, flags, *adapters);
+}
+
+std::map<std::string, double> choose_rates(const TrainableModel& model, const TrainingFlags& flags) {
+  const std::set<std::string> trained(model.trained.begin(), model.trained.end());
+  std::vector<Parameter> parameters;
+  for (const Parameter& parameter : model.parameters) {
+    if (trained.contains(parameter.name)) parameters.push_back(parameter);
+  }
+  std::map<std::string, double> result;
+  for (const RateScale& scale : rate_scales(flags)) {
+    require_matches("--lr-scale", {scale.pattern}, parameters);
+    for (const Parameter& parameter : parameters) {
+      if (matches_any({scale.pattern}, parameter)) result[parameter.name] = scale.factor;
+    }
+  }
+  return result;
 }
 
 }  // namespace
@@ -86,29 +156,43 @@ TrainableModel open_model(const std::string& name, std::string bytes, const Trai
   model.parameters = stored_parameters(*model.graph, model.bytes);
   require_matches("--freeze", flags.freeze, model.parameters);
   require_matches("--train", flags.train, model.parameters);
-  for (const Parameter& parameter : model.parameters) {
-    if (parameter.is_statistic || matches_any(flags.freeze, parameter)) continue;
-    if (flags.train.empty() || matches_any(flags.train, parameter)) model.trained.push_back(parameter.name);
-  }
+  choose_trained(model, flags);
   if (model.trained.empty()) fail(ErrorKind::kUsage, "{}: no parameter is left to train", name);
+  model.rate_scales = choose_rates(model, flags);
   return model;
 }
 
-training::StepProgram compile_program(const TrainableModel& model, const TrainingFlags& flags, StepKind kind,
+StepTask task_of(const TrainableModel& model, const TrainingFlags& flags) {
+  const passes::LossOptions loss = training_options(flags).loss;
+  StepTask task{.fields = passes::batch_fields(*model.graph, loss),
+                .output = passes::find_output(*model.graph, loss.output)};
+  const ir::Shape& shape = model.graph->outputs()[task.output]->shape();
+  if (passes::takes_classes(loss.kind))
+    task.classes = shape[static_cast<size_t>(passes::class_axis(shape.size()))].value();
+  return task;
+}
+
+passes::StepGraph build_graph(const TrainableModel& model, const ir::Graph& graph, const TrainingFlags& flags,
+                              StepKind kind) {
+  passes::TrainingOptions training = training_options(flags);
+  training.rate_scales = model.rate_scales;
+  return passes::build_step(graph, model.parameters, model.trained, training, kind);
+}
+
+training::StepProgram compile_program(const TrainableModel& model, const ir::Graph& graph,
+                                      const TrainingFlags& flags, StepKind kind,
                                       const codegen::CompileOptions& options) {
-  passes::StepGraph step =
-      passes::build_step(*model.graph, model.parameters, model.trained, training_options(flags), kind);
+  passes::StepGraph step = build_graph(model, graph, flags, kind);
   return {codegen::compile(*step.graph, options), std::move(step.layout)};
 }
 
-CompiledStep compile_step(const TrainableModel& model, const TrainingFlags& flags, bool trains,
-                          Progress& progress) {
-  const auto start = std::chrono::steady_clock::now();
+training::StepPrograms compile_step(const TrainableModel& model, const ir::Graph& graph,
+                                    const TrainingFlags& flags, bool trains, Progress& progress) {
   const passes::TrainingOptions training = training_options(flags);
   const codegen::CompileOptions options{.cpu = flags.cpu, .threads = flags.threads};
   auto compile = [&](const char* what, StepKind kind) {
     progress.show(fmt::format("compiling the {}", what));
-    return compile_program(model, flags, kind, options);
+    return compile_program(model, graph, flags, kind, options);
   };
   std::optional<training::StepProgram> step, accumulate;
   if (trains) step = compile("training step", StepKind::kStep);
@@ -117,15 +201,7 @@ CompiledStep compile_step(const TrainableModel& model, const TrainingFlags& flag
   }
   training::StepProgram evaluate = compile("evaluation", StepKind::kEvaluate);
   progress.clear();
-  std::vector<training::Field> fields = evaluate.layout.fields;
-  const size_t output = passes::find_output(*model.graph, training.loss.output);
-  const int64_t classes = class_count(evaluate.layout.outputs[output], training.loss);
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return {{std::move(step), std::move(accumulate), std::move(evaluate), training.accumulate},
-          std::move(fields),
-          output,
-          classes,
-          seconds};
+  return {std::move(step), std::move(accumulate), std::move(evaluate), training.accumulate};
 }
 
 }  // namespace dlc::tools

@@ -7,6 +7,7 @@
 
 #include "codegen/compile.h"
 #include "passes/training/build_step.h"
+#include "passes/training/lora.h"
 #include "runtime/training/stepper.h"
 #include "tools/progress.h"
 #include "tools/training_flags.h"
@@ -21,7 +22,9 @@ struct TrainableModel {
   std::string bytes;                 // of the ONNX file
   std::unique_ptr<ir::Graph> graph;  // as read, with the batch of the run
   std::vector<passes::Parameter> parameters;
-  std::vector<std::string> trained;  // by --freeze and --train
+  std::vector<std::string> trained;  // by --freeze, --train and --lora
+  std::vector<passes::Adapter> adapters;
+  std::map<std::string, double> rate_scales;  // of --lr-scale, by parameter
 
   std::string hash() const;  // of the bytes
   // The states at the start of a run: parameters and statistics.
@@ -34,19 +37,23 @@ TrainableModel open_model(const std::string& name, std::string bytes, const Trai
 // Those of a graph that have a place of their own in the file: tensors of function bodies have none.
 std::vector<passes::Parameter> stored_parameters(const ir::Graph& graph, std::string_view bytes);
 
-struct CompiledStep {
-  training::StepPrograms programs;
+// What is known of a step before it is compiled.
+struct StepTask {
   std::vector<training::Field> fields;  // of a batch
   size_t output = 0;                    // that the loss looks at
   int64_t classes = 0;                  // 0: the targets are no class numbers
-  double seconds = 0;
 };
+StepTask task_of(const TrainableModel& model, const TrainingFlags& flags);
 
-// Only the program of the evaluation unless it `trains`.
-CompiledStep compile_step(const TrainableModel& model, const TrainingFlags& flags, bool trains,
-                          Progress& progress);
-// One of its programs.
-training::StepProgram compile_program(const TrainableModel& model, const TrainingFlags& flags,
-                                      passes::StepKind kind, const codegen::CompileOptions& options);
+// The programs of a step. `graph` is the model's, or what of it lies above a frozen part. Only the program of
+// the evaluation unless it `trains`.
+training::StepPrograms compile_step(const TrainableModel& model, const ir::Graph& graph,
+                                    const TrainingFlags& flags, bool trains, Progress& progress);
+// One of them, as a graph and compiled.
+passes::StepGraph build_graph(const TrainableModel& model, const ir::Graph& graph, const TrainingFlags& flags,
+                              passes::StepKind kind);
+training::StepProgram compile_program(const TrainableModel& model, const ir::Graph& graph,
+                                      const TrainingFlags& flags, passes::StepKind kind,
+                                      const codegen::CompileOptions& options);
 
 }  // namespace dlc::tools

@@ -14,12 +14,15 @@
 #include "runtime/error.h"
 #include "tools/progress.h"
 #include "tools/tool.h"
+#include "tools/training_frozen.h"
 #include "tools/training_log.h"
 
 namespace dlc::tools {
 namespace {
 
 namespace fs = std::filesystem;
+
+using training::StateRole;
 
 constexpr int kExitInterrupted = 130;
 
@@ -40,17 +43,14 @@ void catch_interrupts() {
 // Everything between flags and trainer. Members refer to those before them.
 class Session {
  public:
-  Session(const std::string& name, std::string model, TrainingFlags flags, bool trains,
-          const SessionOptions& options)
+  Session(const std::string& name, std::string model, TrainingFlags flags, const SessionOptions& options)
       : flags_(std::move(flags)), progress_(options.quiet || options.json) {
     const passes::TrainingOptions training = training_options(flags_);
     trainer_options_ = trainer_options(flags_);
     progress_.show("reading the model");
     model_ = open_model(name, std::move(model), flags_);
-    step_.emplace(compile_step(model_, flags_, trains, progress_));
-    trainer_options_.output = step_->output;
-    stepper_.emplace(std::move(step_->programs), model_.states(),
-                     runtime::ContextOptions{.threads = flags_.threads});
+    task_ = task_of(model_, flags_);
+    trainer_options_.output = task_.output;
     ignored_class_ = training.loss.ignored_class;
   }
 
@@ -60,9 +60,6 @@ class Session {
     data_ = open(flags_.data, conversion(flags_));
     parts_ = training::split(*data_, flags_.validation_data.empty() ? flags_.validation_split : 0);
     if (parts_.training.indices.empty()) fail(ErrorKind::kData, "{}: no sample to train with", flags_.data);
-    training_.emplace(*data_, parts_.training, step_->fields,
-                      training::LoaderOptions{
-                          .batch = flags_.batch, .seed = flags_.seed, .threads = flags_.loader_threads});
     open_validation_data(flags_.validation_data);
     progress_.clear();
   }
@@ -80,7 +77,30 @@ class Session {
       validation_part_ = training::all_of(*validation_data_);
     }
     if (validation_part_.indices.empty()) fail(ErrorKind::kData, "no sample to validate with");
-    validation_.emplace(*validation_data_, validation_part_, step_->fields,
+  }
+
+  // Everything that training runs. Requires the data.
+  void compile() {
+    const Clock::time_point start = Clock::now();
+    const size_t samples = parts_.training.indices.size() + validation_part_.indices.size();
+    frozen_ = compile_frozen(model_, task_, flags_, static_cast<int64_t>(samples), progress_);
+    make_stepper(frozen_.rest == nullptr ? *model_.graph : *frozen_.rest, true);
+    compile_seconds_ = std::chrono::duration<double>(Clock::now() - start).count();
+  }
+  // What evaluation runs.
+  void compile_evaluation() { make_stepper(*model_.graph, false); }
+
+  // Computes the features of all samples, and makes batches. Requires what was compiled.
+  void open_loaders() {
+    if (data_) {
+      cache_features(data_, parts_.training);
+      training_.emplace(*data_, parts_.training, stepper_->fields(),
+                        training::LoaderOptions{
+                            .batch = flags_.batch, .seed = flags_.seed, .threads = flags_.loader_threads});
+    }
+    if (!validation_data_) return;
+    cache_features(validation_data_, validation_part_);
+    validation_.emplace(*validation_data_, validation_part_, stepper_->fields(),
                         training::LoaderOptions{.batch = flags_.batch, .shuffle = false});
   }
 
@@ -91,13 +111,13 @@ class Session {
   }
 
   training::Evaluation evaluate(const std::vector<std::string>& metrics) {
-    return training::evaluate(*stepper_, *validation_, metrics, step_->output);
+    return training::evaluate(*stepper_, *validation_, metrics, task_.output);
   }
 
   const TrainingFlags& flags() const { return flags_; }
   const TrainableModel& model() const { return model_; }
   training::Stepper& stepper() { return *stepper_; }
-  bool validates() const { return validation_.has_value(); }
+  bool validates() const { return validation_data_ != nullptr; }
 
   std::string plan() const {
     int64_t trained = 0;
@@ -110,50 +130,79 @@ class Session {
     }
     std::string text =
         fmt::format("{} of {} parameters are trained, in {} tensors\n", trained, all, model_.trained.size());
-    if (training_) {
-      text += fmt::format("{} samples in {} batches of {}", parts_.training.indices.size(),
-                          training_->batches(), flags_.batch);
-      if (validation_) text += fmt::format(", {} to validate", validation_part_.indices.size());
-      text += "\n";
-    }
-    return text + fmt::format("compiled in {:.1f} s; parameters and optimizer take {}\n", step_->seconds,
-                              format_bytes(stepper_->state_bytes()));
+    text += fmt::format("{} samples in {} batches of {}", parts_.training.indices.size(), batches(),
+                        flags_.batch);
+    if (validates()) text += fmt::format(", {} to validate", validation_part_.indices.size());
+    return text + fmt::format("\n{}compiled in {:.1f} s; parameters and optimizer take {}\n", frozen_.plan,
+                              compile_seconds_, format_bytes(stepper_->state_bytes()));
   }
 
   // Memory and time as a few steps have them; the run cannot go on after that.
   std::string try_out() {
     constexpr int64_t kTries = 3;
-    const int64_t tries = std::min(kTries, training_->batches());
+    const int64_t epoch = batches();
+    const int64_t tries = std::min(kTries, epoch);
+    parts_.training.indices.resize(
+        std::min(parts_.training.indices.size(), static_cast<size_t>(tries * flags_.batch)));
+    validation_data_.reset();
+    open_loaders();
     training_->start(0);
     stepper_->step(*training_->next(), 0);
-    const auto start = std::chrono::steady_clock::now();
+    const Clock::time_point start = Clock::now();
     for (int64_t i = 1; i < tries; ++i) stepper_->step(*training_->next(), 0);
-    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+    const std::chrono::duration<double> taken = Clock::now() - start;
     std::string text = fmt::format("a step needs {} beside that\n", format_bytes(stepper_->arena_bytes()));
     if (tries < 2) return text;
     const double seconds = taken.count() / static_cast<double>(tries - 1);
     return text + fmt::format(
                       "about {:.1f} ms a batch, {:.1f} s an epoch, {:.0f} s in all, evaluation not counted\n",
-                      seconds * 1e3, seconds * static_cast<double>(training_->batches()),
-                      seconds * static_cast<double>(training_->batches() * flags_.epochs));
+                      seconds * 1e3, seconds * static_cast<double>(epoch),
+                      seconds * static_cast<double>(epoch * flags_.epochs));
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   std::unique_ptr<training::Dataset> open(const std::string& text,
                                           const training::Conversion& conversion) const {
-    return open_data(text, step_->fields,
+    return open_data(text, task_.fields,
                      {.conversion = conversion,
-                      .classes = step_->classes,
+                      .classes = task_.classes,
                       .ignored = ignored_class_,
                       .strict = flags_.strict});
+  }
+
+  void make_stepper(const ir::Graph& graph, bool trains) {
+    stepper_.emplace(compile_step(model_, graph, flags_, trains, progress_), model_.states(),
+                     runtime::ContextOptions{.threads = flags_.threads});
+  }
+
+  int64_t batches() const {
+    const auto samples = static_cast<int64_t>(parts_.training.indices.size());
+    return (samples + flags_.batch - 1) / flags_.batch;
+  }
+
+  // Puts what the frozen part makes of samples in their place.
+  void cache_features(std::unique_ptr<training::Dataset>& data, const training::Subset& subset) {
+    if (!frozen_.program) return;
+    data =
+        training::cache_features(*data, subset, *frozen_.program,
+                                 {.context = {.threads = flags_.threads},
+                                  .loader_threads = flags_.loader_threads,
+                                  .on_batch = [&](int64_t batch, int64_t batches) {
+                                    progress_.show("computing features of the frozen part", batch, batches);
+                                  }});
+    progress_.clear();
   }
 
   TrainingFlags flags_;
   Progress progress_;
   training::TrainerOptions trainer_options_;
   TrainableModel model_;
-  std::optional<CompiledStep> step_;
+  StepTask task_;
   int64_t ignored_class_ = -100;
+  FrozenPart frozen_;
+  double compile_seconds_ = 0;
   std::optional<training::Stepper> stepper_;
   std::unique_ptr<training::Dataset> data_;
   training::Split parts_;
@@ -199,8 +248,9 @@ int fit(const std::string& model, const TrainingFlags& flags, const SessionOptio
   if (!flags.out.empty() && training::has_checkpoint(flags.out, "last")) {
     fail(ErrorKind::kUsage, "{}: there is a run already; dlc-train resume goes on with it", flags.out);
   }
-  Session session(model, prepare_model(model, flags), flags, true, options);
+  Session session(model, prepare_model(model, flags), flags, options);
   session.open_training_data();
+  session.compile();
   if (!options.quiet && !options.json) fmt::print("{}", session.plan());
   if (options.dry_run) {
     fmt::print("{}", session.try_out());
@@ -211,6 +261,7 @@ int fit(const std::string& model, const TrainingFlags& flags, const SessionOptio
     data::write_file(run_model(flags.out), session.model().bytes);
     data::write_file(run_file(flags.out), format_run_file(flags));
   }
+  session.open_loaders();
   training::Trainer trainer = session.make_trainer();
   return run_trainer(session, trainer, options);
 }
@@ -219,8 +270,10 @@ int resume(const std::string& folder, const SessionOptions& options) {
   TrainingFlags flags = read_run_file(run_file(folder));
   flags.out = folder;
   training::Checkpoint checkpoint = training::read_checkpoint(folder, "last");
-  Session session(run_model(folder), data::read_file(run_model(folder)), flags, true, options);
+  Session session(run_model(folder), data::read_file(run_model(folder)), flags, options);
   session.open_training_data();
+  session.compile();
+  session.open_loaders();
   training::Trainer trainer = session.make_trainer();
   trainer.resume(checkpoint);
   if (!options.quiet && !options.json) {
@@ -229,15 +282,18 @@ int resume(const std::string& folder, const SessionOptions& options) {
   return run_trainer(session, trainer, options);
 }
 
-int evaluate_run(const std::string& folder, const std::string& checkpoint, const std::string& data,
+int evaluate_run(const std::string& folder, const CheckpointChoice& checkpoint, const std::string& data,
                  const std::vector<std::string>& metrics, const SessionOptions& options) {
   TrainingFlags flags = read_run_file(run_file(folder));
-  training::Checkpoint saved = training::read_checkpoint(folder, checkpoint);
-  Session session(run_model(folder), data::read_file(run_model(folder)), flags, false, options);
-  session.stepper().set_states({saved.model.begin(), saved.model.end()},
-                               {training::StateRole::kParameter, training::StateRole::kStatistic});
+  if (checkpoint.raw) flags.average = 0;
+  training::Checkpoint saved = training::read_checkpoint(folder, checkpoint.name);
+  Session session(run_model(folder), data::read_file(run_model(folder)), flags, options);
+  session.compile_evaluation();
+  session.stepper().set_states(states_of(saved),
+                               {StateRole::kParameter, StateRole::kStatistic, StateRole::kAverage});
   session.open_validation_data(data.empty() ? flags.validation_data : data);
   if (!session.validates()) fail(ErrorKind::kUsage, "--data is missing: the run has no validation data");
+  session.open_loaders();
   print_evaluation(session.evaluate(metrics.empty() ? flags.metrics : metrics), options.json);
   return kExitDone;
 }

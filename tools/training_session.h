@@ -17,6 +17,12 @@ struct SessionOptions {
   bool dry_run = false;  // prints the plan and ends
 };
 
+// A checkpoint of a run.
+struct CheckpointChoice {
+  std::string name = "last";
+  bool raw = false;  // the parameters themselves where the run averages them
+};
+
 // The files of a run folder.
 std::string run_model(const std::string& folder);  // model.onnx: what the run started from
 std::string run_file(const std::string& folder);   // run.toml
@@ -26,7 +32,7 @@ int fit(const std::string& model, const TrainingFlags& flags, const SessionOptio
 // Goes on from the last checkpoint of a run folder.
 int resume(const std::string& folder, const SessionOptions& options);
 // Loss and metrics of `data` (as --data; empty: the run's validation data) with a checkpoint.
-int evaluate_run(const std::string& folder, const std::string& checkpoint, const std::string& data,
+int evaluate_run(const std::string& folder, const CheckpointChoice& checkpoint, const std::string& data,
                  const std::vector<std::string>& metrics, const SessionOptions& options);
 
 }  // namespace dlc::tools

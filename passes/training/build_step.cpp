@@ -29,6 +29,14 @@ struct Slot {
   Value* out = nullptr;  // null: unchanged
 };
 
+training::Field field(const std::string& name, const Value& value) {
+  if (!ir::is_static(value.shape())) {
+    fail(ErrorKind::kUsage, "'{}' has extents that are not known: {}; --shape fixes them", name,
+         to_string(value.type()));
+  }
+  return {name, value.dtype(), ir::static_shape(value.shape())};
+}
+
 class StepBuilder {
  public:
   StepBuilder(const ir::Graph& model, const TrainingOptions& options, StepKind kind)
@@ -81,17 +89,27 @@ class StepBuilder {
       } else {
         trained_.push_back(slots_.size());
       }
-      Value* input = make_input(*graph_, parameter.name);
-      slots_.push_back({{parameter.name, role, input->dtype(), ir::static_shape(input->shape())}, input});
+      DType type = parameter.value.dtype();
+      std::string name = parameter.name;
+      if (!trains() && !parameter.is_statistic && options_.average > 0) {
+        role = StateRole::kAverage;
+        name += training::kAverageEnding;
+        type = wide_type(type);
+      }
+      Value* input = make_input(*graph_, parameter.name, name, type);
+      slots_.push_back({{name, role, type, ir::static_shape(input->shape())}, input});
     }
     if (kind_ == StepKind::kEvaluate) return;
     const std::vector<std::string> moments = moment_names(options_.optimizer);
     for (size_t i : trained_) {
       const State parameter = slots_[i].state;
-      DType type = parameter.dtype == DType::kDouble ? DType::kDouble : DType::kFloat;
-      const ir::Type moment_type(type, slots_[i].in->shape());
+      const ir::Type moment_type(wide_type(parameter.dtype), slots_[i].in->shape());
       for (const std::string& moment : moments) {
         add_state({parameter.name + "." + moment, StateRole::kMoment, {}, {}}, moment_type);
+      }
+      if (options_.average > 0) {
+        const std::string name = parameter.name + std::string(training::kAverageEnding);
+        add_state({name, StateRole::kAverage, {}, {}}, moment_type);
       }
       if (options_.accumulate <= 1) continue;
       add_state({parameter.name + ".gradient", StateRole::kAccumulator, {}, {}}, slots_[i].in->type());
@@ -171,17 +189,18 @@ class StepBuilder {
       moments.push_back(&slot(parameter.state.name + "." + name));
       inputs.push_back(moments.back()->in);
     }
-    UpdateNodes nodes = add_update(*graph_, options_.optimizer, scalars_, parameter.in, gradient, inputs);
+    StepScalars scalars = scalars_;
+    auto scale = options_.rate_scales.find(parameter.state.name);
+    if (scale != options_.rate_scales.end()) {
+      Builder builder(*graph_);
+      scalars.rate = Term(builder, scalars.rate) * scale->second;
+    }
+    UpdateNodes nodes = add_update(*graph_, options_.optimizer, scalars, parameter.in, gradient, inputs);
     parameter.out = nodes.parameter;
     for (size_t i = 0; i < moments.size(); ++i) moments[i]->out = nodes.moments[i];
-  }
-
-  training::Field field(const std::string& name, const Value& value) {
-    if (!ir::is_static(value.shape())) {
-      fail(ErrorKind::kUsage, "'{}' has extents that are not known: {}; --shape fixes them", name,
-           to_string(value.type()));
-    }
-    return {name, value.dtype(), ir::static_shape(value.shape())};
+    if (options_.average <= 0) return;
+    Slot& average = slot(parameter.state.name + std::string(training::kAverageEnding));
+    average.out = add_average(*graph_, options_.average, scalars_, average.in, nodes.parameter);
   }
 
   StepGraph finish(Value* loss, Value* norm) {
@@ -223,6 +242,18 @@ class StepBuilder {
 };
 
 }  // namespace
+
+std::vector<training::Field> batch_fields(const ir::Graph& model, const LossOptions& loss) {
+  std::vector<training::Field> fields;
+  for (const Value* input : model.inputs()) fields.push_back(field(input->name(), *input));
+  const ir::Type target = target_type(model, loss);
+  if (!ir::is_static(target.tensor.shape)) {
+    fail(ErrorKind::kUsage, "the output's extents are not known: {}; --shape fixes those of inputs",
+         to_string(target));
+  }
+  fields.push_back({"target", target.tensor.dtype, ir::static_shape(target.tensor.shape)});
+  return fields;
+}
 
 StepGraph build_step(const ir::Graph& model, const std::vector<Parameter>& parameters,
                      const std::vector<std::string>& trained, const TrainingOptions& options, StepKind kind) {

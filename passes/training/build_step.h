@@ -34,6 +34,10 @@ enum class StepKind : uint8_t {
 StepGraph build_step(const ir::Graph& model, const std::vector<Parameter>& parameters,
                      const std::vector<std::string>& trained, const TrainingOptions& options, StepKind kind);
 
+// What a batch for the step of a model consists of: its inputs and the target. Error(kUsage) where extents
+// are not known.
+std::vector<training::Field> batch_fields(const ir::Graph& model, const LossOptions& loss);
+
 // Gives the data inputs a batch of this extent, whatever extent the model was exported with: types, and
 // constant shapes that the exporter has written out for its own batch. Error(kModel) where outputs do not
 // follow.

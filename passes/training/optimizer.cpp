@@ -128,6 +128,16 @@ UpdateNodes add_update(ir::Graph& graph, const OptimizerOptions& options, const 
   return {result.parameter.cast(stored), std::move(result.moments)};
 }
 
+ir::Value* add_average(ir::Graph& graph, double decay, const StepScalars& scalars, ir::Value* average,
+                       ir::Value* parameter) {
+  Builder builder(graph);
+  Term before(builder, average);
+  Term step = scalar_of(builder, scalars.step, DType::kDouble);
+  Term kept = ((1 + step) / (10 + step)).apply("Min", {step.number(decay)});
+  Term share = (1 - kept).cast(before.dtype());
+  return before + share * (Term(builder, parameter).cast(before.dtype()) - before);
+}
+
 ir::Value* add_norm(ir::Graph& graph, std::span<ir::Value* const> gradients) {
   Builder builder(graph);
   std::vector<ir::Value*> squares;

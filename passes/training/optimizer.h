@@ -29,6 +29,10 @@ struct StepScalars {
 UpdateNodes add_update(ir::Graph& graph, const OptimizerOptions& options, const StepScalars& scalars,
                        ir::Value* parameter, ir::Value* gradient, std::span<ir::Value* const> moments);
 
+// The moving average of a parameter after a step that has led to `parameter`; see TrainingOptions.
+ir::Value* add_average(ir::Graph& graph, double decay, const StepScalars& scalars, ir::Value* average,
+                       ir::Value* parameter);
+
 // Each gradient with its elements in [-limit, limit].
 std::vector<ir::Value*> clip_values(ir::Graph& graph, std::span<ir::Value* const> gradients, double limit);
 // The norm of all gradients together, an f32 scalar.

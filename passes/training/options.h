@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,10 @@ struct TrainingOptions {
   NormalizationMode normalization = NormalizationMode::kFrozen;
   double dropout = -1;     // the ratio of all Dropout nodes; negative: as the model has it
   int64_t accumulate = 1;  // batches whose gradients are averaged for one step
+  std::map<std::string, double> rate_scales = {};  // factors of the learning rate, by the parameters' names
+  // Moving averages of the parameters, which evaluation then uses: avg += (1 - d) (w - avg) after a step,
+  // with d = min(average, (1 + step) / (10 + step)), so that a short run is not held at its start. 0: none.
+  double average = 0;
 };
 
 }  // namespace dlc::passes

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "ir/builder.h"
 #include "ir/op.h"
 #include "runtime/error.h"
 
@@ -129,11 +130,12 @@ std::vector<Parameter> find_parameters(const ir::Graph& graph) {
   return result;
 }
 
-ir::Value* make_input(ir::Graph& graph, const std::string& name) {
+ir::Value* make_input(ir::Graph& graph, const std::string& constant, const std::string& name, DType type) {
   for (ir::Value* value : graph.constants()) {
-    if (value->name() != name) continue;
-    ir::Value* input = graph.add_input(name, value->type());
-    graph.replace_all_uses(value, input);
+    if (value->name() != constant) continue;
+    ir::Value* input = graph.add_input(name, ir::Type(type, value->shape()));
+    ir::Builder builder(graph, graph.nodes().empty() ? nullptr : graph.nodes().front().get());
+    graph.replace_all_uses(value, builder.cast(input, value->dtype()));
     return input;
   }
   check(false, "a parameter is a constant of the graph");

@@ -21,7 +21,8 @@ struct Parameter {
 // infinities. Runs on a model as it was read, before anything is folded.
 std::vector<Parameter> find_parameters(const ir::Graph& graph);
 
-// The constant of that name becomes an input, which is returned. Requires that find_parameters() names it.
-ir::Value* make_input(ir::Graph& graph, const std::string& name);
+// An input of this name and type takes the place of a constant that find_parameters() names, converted to the
+// constant's type, and is returned.
+ir::Value* make_input(ir::Graph& graph, const std::string& constant, const std::string& name, DType type);
 
 }  // namespace dlc::passes

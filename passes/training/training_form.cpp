@@ -28,6 +28,13 @@ double ratio_of(const Node& node) {
   return ratio->is_constant() && ratio->constant().size() == 1 ? ratio->constant().get_double(0) : 0.5;
 }
 
+double chosen_ratio(const Node& node, double ratio) { return ratio < 0 ? ratio_of(node) : ratio; }
+
+bool drops(const Node& node, double ratio) {
+  const double chosen = chosen_ratio(node, ratio);
+  return chosen > 0 && chosen < 1;
+}
+
 void drop(ir::Graph& graph, Node& node, Value* draw, double ratio) {
   Builder builder(graph, &node, &node);
   Term x(builder, node.input(0));
@@ -68,9 +75,19 @@ void freeze_normalization(ir::Graph& graph) {
 
 void replace_dropout(ir::Graph& graph, Value* draw, double ratio) {
   for (Node* node : nodes_of(graph, "Dropout")) {
-    double own = ratio < 0 ? ratio_of(*node) : ratio;
-    if (own > 0 && own < 1) drop(graph, *node, draw, own);
+    if (drops(*node, ratio)) drop(graph, *node, draw, chosen_ratio(*node, ratio));
   }
+}
+
+bool is_random(const Node& node, double ratio) {
+  if (is_op(node, "Dropout")) return drops(node, ratio);
+  if (ir::has(node.op().traits, ir::Trait::kNondeterministic)) return true;
+  for (const auto& [name, body] : ir::subgraphs(node)) {
+    for (const auto& inner : body->nodes()) {
+      if (is_random(*inner, ratio)) return true;
+    }
+  }
+  return false;
 }
 
 Value* running_statistic(ir::Graph& graph, Value* statistic) {

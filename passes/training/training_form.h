@@ -14,6 +14,9 @@ void freeze_normalization(ir::Graph& graph);
 // drawn depends on the number `draw` (i64 scalar) and the node alone.
 void replace_dropout(ir::Graph& graph, ir::Value* draw, double ratio);
 
+// Whether the node draws random numbers in training, replace_dropout() with this ratio included.
+bool is_random(const ir::Node& node, double ratio);
+
 // The BatchNormalization that reads the running statistic takes those of the batch from now on; returns what
 // it makes of the running one, null where there is no such node.
 ir::Value* running_statistic(ir::Graph& graph, ir::Value* statistic);

@@ -14,6 +14,7 @@
 #include "runtime/data/files.h"
 #include "runtime/data/safetensors.h"
 #include "runtime/error.h"
+#include "runtime/training/step.h"
 
 namespace dlc::training {
 namespace {
@@ -85,6 +86,7 @@ void set_link(const fs::path& folder, const std::string& link, const std::string
 }
 
 constexpr std::string_view kWriting = ".writing-";
+constexpr std::string_view kAverages = "averages.safetensors";  // where the run has any
 
 // N of "step-N" and "step-N.K", and K; none for other names.
 std::optional<std::pair<int64_t, int64_t>> number_of(std::string_view name) {
@@ -130,6 +132,14 @@ std::vector<std::pair<std::string, Tensor>> read_tensors(const fs::path& path) {
 
 }  // namespace
 
+std::map<std::string, Tensor> states_of(const Checkpoint& checkpoint) {
+  std::map<std::string, Tensor> result(checkpoint.model.begin(), checkpoint.model.end());
+  result.insert(checkpoint.optimizer.begin(), checkpoint.optimizer.end());
+  for (const auto& [name, average] : checkpoint.averages)
+    result[name + std::string(kAverageEnding)] = average;
+  return result;
+}
+
 void write_checkpoint(const std::string& run_folder, const Checkpoint& checkpoint,
                       const std::vector<std::string>& links, int keep) {
   const fs::path folder = folder_of(run_folder);
@@ -142,6 +152,9 @@ void write_checkpoint(const std::string& run_folder, const Checkpoint& checkpoin
   try {
     write(temporary / "model.safetensors", data::format_safetensors({checkpoint.model, {}}));
     write(temporary / "optimizer.safetensors", data::format_safetensors({checkpoint.optimizer, {}}));
+    if (!checkpoint.averages.empty()) {
+      write(temporary / kAverages, data::format_safetensors({checkpoint.averages, {}}));
+    }
     write(temporary / "state.json", to_json(checkpoint.run).dump(2) + "\n");
   } catch (...) {
     fs::remove_all(temporary, error);
@@ -176,6 +189,8 @@ Checkpoint read_checkpoint(const std::string& run_folder, const std::string& nam
   }
   result.model = read_tensors(folder / "model.safetensors");
   result.optimizer = read_tensors(folder / "optimizer.safetensors");
+  std::error_code error;
+  if (fs::exists(folder / kAverages, error)) result.averages = read_tensors(folder / kAverages);
   return result;
 }
 

@@ -1,4 +1,5 @@
-// Checkpoints of a run: RUN/ckpt/step-N with the parameters, the optimizer's state and the place in the run.
+// Checkpoints of a run: RUN/ckpt/step-N with the parameters, their averages, the optimizer's state and the
+// place in the run.
 #pragma once
 
 #include <map>
@@ -26,9 +27,13 @@ struct RunState {
 
 struct Checkpoint {
   RunState run;
-  std::vector<std::pair<std::string, Tensor>> model;      // parameters and statistics
-  std::vector<std::pair<std::string, Tensor>> optimizer;  // moments and accumulators
+  std::vector<std::pair<std::string, Tensor>> model;          // parameters and statistics
+  std::vector<std::pair<std::string, Tensor>> optimizer;      // moments and accumulators
+  std::vector<std::pair<std::string, Tensor>> averages = {};  // of parameters, by their own names
 };
+
+// All of them by the names that a Stepper has for them.
+std::map<std::string, Tensor> states_of(const Checkpoint& checkpoint);
 
 // Writes the whole folder under another name and renames it, then lets `links` ("last", "best") point to it:
 // after a crash at any moment every link names a complete checkpoint. Checkpoints that no link names are

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/dtype.h"
@@ -21,7 +22,11 @@ enum class StateRole : uint8_t {
   kStatistic,    // changed by the forward pass: running means and variances
   kMoment,       // of the optimizer
   kAccumulator,  // sums of gradients of the batches before
+  kAverage,      // moving averages of parameters
 };
+
+// The average of the parameter `w` is "w.average"; it begins as the parameter.
+constexpr std::string_view kAverageEnding = ".average";
 
 struct State {
   std::string name;  // of a parameter or statistic: in the model's file
@@ -33,8 +38,8 @@ struct State {
 // A program takes the fields, then `weights` (f32, one a sample: 0 leaves it out), `rate` (f32: the learning
 // rate), `step` (i64: counts optimizer steps from 1) and `draw` (i64: the key of random numbers), then the
 // states. It gives the loss (f32), the norm of the gradient (f32), the model's outputs, then the states that
-// it changes. A program that evaluates takes fields, weights, parameters and statistics, and gives the loss,
-// the sum of the weights that it is an average over (f32), and the model's outputs.
+// it changes. A program that evaluates takes statistics, and parameters or their averages, as states; it
+// gives the loss, the sum of the weights that it is an average over (f32), and the model's outputs.
 struct StepLayout {
   std::vector<Field> fields;
   std::vector<Field> outputs;

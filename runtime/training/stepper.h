@@ -37,10 +37,13 @@ struct EvaluationResult {
   std::vector<Tensor> outputs;  // of the model, valid until the next call
 };
 
+// The numbers of a tensor in another type; the tensor itself where it is of that type.
+Tensor converted(const Tensor& tensor, DType type);
+
 class Stepper {
  public:
-  // The states by name; moments and accumulators that are missing start at zero. Error(kData) where another
-  // is missing or one does not fit.
+  // The states by name; moments and accumulators that are missing start at zero, averages as their
+  // parameters. Error(kData) where another is missing or one does not fit.
   Stepper(StepPrograms programs, const std::map<std::string, Tensor>& states,
           runtime::ContextOptions options);
   ~Stepper();

@@ -18,12 +18,6 @@ int64_t steps_of(int64_t batches, int64_t batches_per_step, int64_t epochs) {
   return std::max<int64_t>(1, batches * epochs / std::max<int64_t>(batches_per_step, 1));
 }
 
-std::map<std::string, Tensor> by_name(const Checkpoint& checkpoint) {
-  std::map<std::string, Tensor> result(checkpoint.model.begin(), checkpoint.model.end());
-  result.insert(checkpoint.optimizer.begin(), checkpoint.optimizer.end());
-  return result;
-}
-
 bool is_finite(const Tensor& tensor) {
   for (int64_t i = 0; i < tensor.size(); ++i) {
     if (!std::isfinite(tensor.get_double(i))) return false;
@@ -42,6 +36,13 @@ std::string first_that_is_not_finite(const Stepper& stepper, const Batch& batch)
     if (!is_finite(tensor)) return fmt::format("'{}' after the step", name);
   }
   return "none of batch and parameters";
+}
+
+// By the parameters' names.
+std::vector<std::pair<std::string, Tensor>> averages_of(const Stepper& stepper) {
+  auto averages = stepper.states({StateRole::kAverage});
+  for (auto& [name, average] : averages) name.resize(name.size() - kAverageEnding.size());
+  return averages;
 }
 
 }  // namespace
@@ -82,8 +83,9 @@ void Trainer::resume(const Checkpoint& checkpoint) {
   if (checkpoint.run.model_hash != state_.model_hash) {
     fail(ErrorKind::kData, "the checkpoint belongs to another model");
   }
-  stepper_.set_states(by_name(checkpoint), {StateRole::kParameter, StateRole::kStatistic, StateRole::kMoment,
-                                            StateRole::kAccumulator});
+  stepper_.set_states(states_of(checkpoint),
+                      {StateRole::kParameter, StateRole::kStatistic, StateRole::kMoment,
+                       StateRole::kAccumulator, StateRole::kAverage});
   state_ = checkpoint.run;
   stepper_.set_counters(state_.steps, state_.batches);
   schedule_.set_memory(state_.schedule);
@@ -172,7 +174,8 @@ void Trainer::save(const std::vector<std::string>& links) {
   if (options_.folder.empty()) return;
   state_.schedule = schedule_.memory();
   Checkpoint checkpoint{state_, stepper_.states({StateRole::kParameter, StateRole::kStatistic}),
-                        stepper_.states({StateRole::kMoment, StateRole::kAccumulator})};
+                        stepper_.states({StateRole::kMoment, StateRole::kAccumulator}),
+                        averages_of(stepper_)};
   write_checkpoint(options_.folder, checkpoint, links, options_.keep);
 }
 

@@ -1,6 +1,7 @@
 // dlc-train as a user calls it: on the digits model, with four patterns to learn instead.
 #include <fmt/format.h>
 
+#include <cmath>
 #include <filesystem>
 
 #include "runtime/data/files.h"
@@ -177,6 +178,35 @@ TEST(DlcTrain, LeavesFrozenParametersAlone) {
   EXPECT_TRUE(matches(state, "output_weight") && !matches(state, "filters")) << state.substr(0, 300);
 }
 
+// Features of the frozen part that are computed once change nothing of what is learnt.
+TEST(DlcTrain, ComputesTheFrozenPartOnce) {
+  const TemporaryFolder folder;
+  write_patterns(folder, 240);
+  const ProcessOptions here{.folder = folder.path()};
+  const std::vector<std::string> flags = {"--freeze", "filters*,hidden*", "--epochs", "8"};
+  auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), flags.begin(), flags.end());
+    return more;
+  };
+  const ProcessResult cached = train(fit_arguments("cached", flags), here);
+  ASSERT_EQ(cached.code, 0) << cached.err;
+  EXPECT_TRUE(matches(
+      cached.out,
+      "\\d+ of \\d+ nodes are frozen and run once a sample; features take 192 B each, 46\\.1 kB in all\n"))
+      << cached.out;
+  const ProcessResult whole = train(fit_arguments("whole", with({"--cache-features", "0"})), here);
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  EXPECT_FALSE(matches(whole.out, "frozen")) << whole.out;
+  const double loss = number_after(whole.out, "validation ");
+  EXPECT_NEAR(number_after(cached.out, "validation "), loss, 1e-4 * loss);
+  EXPECT_NEAR(number_after(train({"eval", "cached"}, here).out, "loss "), loss, 1e-4 * loss);
+  const ProcessResult moved =
+      train(fit_arguments("moved", with({"--input", "default,crop=1", "--dry-run"})), here);
+  EXPECT_TRUE(matches(moved.out, "the frozen part runs in every step: samples are augmented\n")) << moved.out;
+  const ProcessResult resumed = train({"resume", "cached"}, here);
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+}
+
 TEST(DlcTrain, InspectsAndChecksGradients) {
   const ProcessResult inspected = train({"inspect", digits_model()});
   EXPECT_EQ(inspected.code, 0) << inspected.err;
@@ -216,6 +246,66 @@ TEST(DlcTrain, LearnsFromFoldersAndLeavesOutBrokenPictures) {
   const ProcessResult strict = train(arguments, here);
   EXPECT_EQ(strict.code, 1);
   EXPECT_TRUE(matches(strict.err, "broken\\.png")) << strict.err;
+}
+
+// The loss of a model before any step, as fit tells it.
+double starting_loss(const std::string& model, const ProcessOptions& here) {
+  const ProcessResult result =
+      train({"fit", model, "--data", kData, "--val-split", "0.25", "--batch", "16", "--threads", "1"}, here);
+  const size_t at = result.out.find("at the start");
+  EXPECT_NE(at, std::string::npos) << result.out << result.err;
+  return at == std::string::npos
+             ? -1
+             : number_after(result.out.substr(at, result.out.find('\n', at) - at), "validation ");
+}
+
+// What the adapters have learnt is the same beside the weights, merged into them, and as a file of its own.
+TEST(DlcTrain, TrainsAdaptersAndMergesThem) {
+  const TemporaryFolder folder;
+  write_patterns(folder, 240);
+  const ProcessOptions here{.folder = folder.path()};
+  const ProcessResult result = train(fit_arguments("run", {"--epochs", "6", "--lora", "r=2,alpha=4"}), here);
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(matches(result.out, "of 13\\d+ parameters are trained, in 6 tensors\n")) << result.out;
+  EXPECT_GE(number_after(result.out, "accuracy "), 0.9) << result.out;
+  const std::string state = read_text(folder / "run/ckpt/last/model.safetensors");
+  EXPECT_TRUE(matches(state, "hidden_weight\\.lora_A") && matches(state, "\"output_weight\""))
+      << state.substr(0, 600);
+  EXPECT_FALSE(matches(state, "\"hidden_weight\"")) << "a frozen weight is no state";
+
+  ASSERT_EQ(train({"export", "run", "-o", "tuned.onnx"}, here).code, 0);
+  const double expected = number_after(train({"eval", "run"}, here).out, "loss ");
+  EXPECT_NEAR(starting_loss("tuned.onnx", here), expected, 1e-4 * expected);
+  EXPECT_GT(std::abs(starting_loss("run/model.onnx", here) - expected), 0.1);
+
+  ASSERT_EQ(train({"export", "run", "--adapter", "-o", "adapter.safetensors"}, here).code, 0);
+  const std::vector<std::string> merge = {"merge", "run/model.onnx", "--adapter", "adapter.safetensors",
+                                          "-o",    "merged.onnx"};
+  const ProcessResult merged = train(merge, here);
+  ASSERT_EQ(merged.code, 0) << merged.err;
+  EXPECT_EQ(read_text(folder / "merged.onnx"), read_text(folder / "tuned.onnx"));
+
+  const ProcessResult resumed = train({"resume", "run"}, here);
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+}
+
+// Averages are what validation looks at and export writes; the parameters behind them are there, too.
+TEST(DlcTrain, AveragesParameters) {
+  const TemporaryFolder folder;
+  write_patterns(folder, 240);
+  const ProcessOptions here{.folder = folder.path()};
+  const ProcessResult result =
+      train(fit_arguments("run", {"--epochs", "3", "--ema", "0.97", "--lr-scale", "*=0.5,hidden*=2"}), here);
+  ASSERT_EQ(result.code, 0) << result.err;
+  const double validated = number_after(result.out, "validation ");
+  const double averaged = number_after(train({"eval", "run"}, here).out, "loss ");
+  const double raw = number_after(train({"eval", "run", "--raw"}, here).out, "loss ");
+  EXPECT_NEAR(validated, averaged, 1e-5);
+  EXPECT_GT(std::abs(raw - averaged), 1e-3);
+  ASSERT_EQ(train({"export", "run", "-o", "averaged.onnx"}, here).code, 0);
+  ASSERT_EQ(train({"export", "run", "--raw", "-o", "raw.onnx"}, here).code, 0);
+  EXPECT_NEAR(starting_loss("averaged.onnx", here), averaged, 1e-4 * averaged);
+  EXPECT_NEAR(starting_loss("raw.onnx", here), raw, 1e-4 * raw);
 }
 
 struct FaultCase {
@@ -287,6 +377,21 @@ INSTANTIATE_TEST_SUITE_P(
         FaultCase{"keep_best", fit({"--keep-best", "accuracy"}), 2, "'accuracy' is not among --metrics"},
         FaultCase{"freeze", fit({"--freeze", "layer*"}), 2, "--freeze: no parameter matches 'layer\\*'"},
         FaultCase{"freeze_all", fit({"--freeze", "*"}), 2, "no parameter is left to train"},
+        FaultCase{"rate_scale", fit({"--lr-scale", "hidden*"}), 2,
+                  "expected PATTERN=FACTOR, found 'hidden\\*'"},
+        FaultCase{"rate_scale_sign", fit({"--lr-scale", "hidden*=-1"}), 2, "expected a positive factor"},
+        FaultCase{"rate_scale_of_nothing", fit({"--freeze", "hidden*", "--lr-scale", "hidden*=2"}), 2,
+                  "--lr-scale: no parameter matches 'hidden\\*'"},
+        FaultCase{"average", fit({"--ema", "1"}), 2, "--ema: expected a share in"},
+        FaultCase{"lora_key", fit({"--lora", "rank=4"}), 2,
+                  "'lora' has no key 'rank'; it has r, target, alpha"},
+        FaultCase{"lora_rank", fit({"--lora", "r=0"}), 2, "--lora: r: expected a whole number"},
+        FaultCase{"lora_target", fit({"--lora", "r=4,target=bias*"}), 2,
+                  "no weight .* matches 'bias\\*'; there are: filters"},
+        FaultCase{"adapter_of_nothing",
+                  {"merge", digits_model(), "--adapter", "labels", "-o", "x.onnx"},
+                  1,
+                  "labels"},
         FaultCase{"head", fit({"--head", "classes=3"}), 2, "expected replace:classes=COUNT"},
         FaultCase{"head_key", fit({"--head", "replace:class=3"}), 2, "no key 'class'"},
         FaultCase{"output", fit({"--output", "logits"}), 2, "no output 'logits'"},

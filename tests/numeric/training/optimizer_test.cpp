@@ -107,6 +107,27 @@ TEST(Clipping, LimitsNormAndValues) {
   EXPECT_EQ(results[5].get_double(1), -3.5);
 }
 
+// Of a parameter that is 1 from the first step on, where it began with 0: the decay rises to its limit.
+TEST(Average, FollowsParametersFasterAtTheBeginning) {
+  ir::Graph graph("average");
+  const ir::Type type(DType::kFloat, {2});
+  const passes::StepScalars scalars{nullptr, graph.add_input("step", ir::Type(DType::kInt64, {}))};
+  ir::Value* before = graph.add_input("before", type);
+  ir::Value* parameter = graph.add_input("parameter", type);
+  graph.set_outputs({passes::add_average(graph, 0.5, scalars, before, parameter)}, {"after"});
+  const runtime::Program program = codegen::compile(graph, {});
+  runtime::Context context(program, {.threads = 1});
+  Tensor ones(DType::kFloat, {2});
+  for (int64_t i = 0; i < 2; ++i) ones.set_double(i, 1);
+  Tensor average(DType::kFloat, {2});
+  double missing = 1;
+  for (int step = 1; step <= 20; ++step) {
+    average = context.run({Tensor::scalar(DType::kInt64, step), average, ones})[0];
+    missing *= std::min(0.5, (1.0 + step) / (10.0 + step));
+    EXPECT_NEAR(average.get_double(1), 1 - missing, 1e-6) << "step " << step;
+  }
+}
+
 // Biases and scales do not decay.
 TEST(Optimizer, DecaysMatricesOnly) {
   EXPECT_EQ(passes::moment_names({.kind = OptimizerKind::kSgd}), std::vector<std::string>{});

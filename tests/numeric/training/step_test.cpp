@@ -196,6 +196,31 @@ TEST(Step, AccumulatesGradients) {
   }
 }
 
+// With factors of 0.25 and 3, plain gradient descent goes so much less or more far.
+TEST(Step, ScalesTheRatesOfParameters) {
+  const Recording recording("lenet");
+  auto model = frontend::read_model(fixture("lenet.onnx"), {});
+  TrainingOptions options{.optimizer = {.kind = OptimizerKind::kSgd}};
+  Session plain(*model, options);
+  const std::map<std::string, Tensor> before = plain.states();
+  ASSERT_GE(before.size(), 3U);
+  const std::string slow = before.begin()->first;
+  const std::string fast = std::next(before.begin())->first;
+  options.rate_scales = {{slow, 0.25}, {fast, 3}};
+  Session scaled(*model, options);
+  for (Session* session : {&plain, &scaled})
+    session->run(recording.at("input.0"), recording.at("target.0"), 1, 1);
+  for (const auto& [name, start] : before) {
+    const double factor = name == slow ? 0.25 : name == fast ? 3 : 1;
+    Tensor expected(DType::kFloat, start.shape());
+    for (int64_t i = 0; i < start.size(); ++i) {
+      const double step = plain.states().at(name).get_double(i) - start.get_double(i);
+      expected.set_double(i, start.get_double(i) + factor * step);
+    }
+    expect_near(scaled.states().at(name), expected, 1e-6, name);
+  }
+}
+
 // What evaluation gives are the loss and the outputs of the model itself.
 TEST(Step, EvaluatesInInferenceForm) {
   const Recording recording("mobilenet");

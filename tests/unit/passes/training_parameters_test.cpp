@@ -89,7 +89,7 @@ TEST(MakeInput, PutsAnInputInThePlaceOfAParameter) {
   return %y
 }
 )");
-  const ir::Value* input = make_input(*graph, "w");
+  const ir::Value* input = make_input(*graph, "w", "w", DType::kFloat);
   EXPECT_EQ(graph->inputs().back(), input);
   EXPECT_EQ(graph->nodes().front()->input(1), input);
   EXPECT_EQ(to_string(input->type()), "f32[3, 1]");

@@ -40,6 +40,7 @@ Checkpoint checkpoint(int64_t steps, int64_t size = 3) {
   result.run.model_hash = "abc";
   result.model = {{"w", filled(size, static_cast<double>(steps))}, {"b", filled(1, -1)}};
   result.optimizer = {{"w.momentum", filled(size, 0.5)}};
+  result.averages = {{"w", filled(size, 0.25)}};
   return result;
 }
 
@@ -86,7 +87,14 @@ TEST(Checkpoint, GivesBackEveryBit) {
     EXPECT_TRUE(identical(read.model[1].second, saved.model[1].second));
     ASSERT_EQ(read.optimizer.size(), 1U);
     EXPECT_TRUE(identical(read.optimizer[0].second, saved.optimizer[0].second));
+    ASSERT_EQ(read.averages.size(), 1U);
+    EXPECT_TRUE(identical(read.averages[0].second, saved.averages[0].second));
+    EXPECT_TRUE(identical(states_of(read).at("w.average"), saved.averages[0].second));
   }
+  Checkpoint plain = saved;
+  plain.averages.clear();
+  write_checkpoint(run, plain, {"last"}, 2);
+  EXPECT_TRUE(read_checkpoint(run, "last").averages.empty());
 }
 
 TEST(Checkpoint, KeepsTheLatestAndTheBest) {

@@ -39,7 +39,8 @@ const std::vector<passes::Parameter>& parameters() {
 StepProgram compiled(passes::StepKind kind) {
   const passes::TrainingOptions options{.optimizer = {.kind = passes::OptimizerKind::kSgd, .momentum = 0.9},
                                         .normalization = passes::NormalizationMode::kTrain,
-                                        .accumulate = 2};
+                                        .accumulate = 2,
+                                        .average = 0.8};
   std::vector<std::string> trained;
   for (const passes::Parameter& parameter : parameters()) {
     if (!parameter.is_statistic) trained.push_back(parameter.name);

@@ -1,4 +1,5 @@
-// A small model with everything that a run has to keep: momentum, dropout, accumulation, running statistics.
+// A small model with everything that a run has to keep: momentum, dropout, accumulation, running
+// statistics, averages.
 #pragma once
 
 #include <memory>
