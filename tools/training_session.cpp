@@ -13,6 +13,7 @@
 #include "runtime/data/files.h"
 #include "runtime/error.h"
 #include "tools/progress.h"
+#include "tools/spec.h"
 #include "tools/tool.h"
 #include "tools/training_log.h"
 
@@ -57,10 +58,11 @@ class Session {
   void open_training_data() {
     progress_.show("reading the data");
     if (flags_.data.empty()) fail(ErrorKind::kUsage, "--data is missing");
-    data_ = open(flags_.data, conversion(flags_));
-    parts_ = training::split(*data_, flags_.validation_data.empty() ? flags_.validation_split : 0);
+    data_ = open(flags_.data);
+    class_names_ = data_.class_names;
+    parts_ = training::split(*data_.samples, flags_.validation_data.empty() ? flags_.validation_split : 0);
     if (parts_.training.indices.empty()) fail(ErrorKind::kData, "{}: no sample to train with", flags_.data);
-    training_.emplace(*data_, parts_.training, step_->fields,
+    training_.emplace(*data_.samples, parts_.training, step_->fields,
                       training::LoaderOptions{
                           .batch = flags_.batch, .seed = flags_.seed, .threads = flags_.loader_threads});
     open_validation_data(flags_.validation_data);
@@ -69,19 +71,23 @@ class Session {
 
   // Of a flag, or the held-out part of the training data.
   void open_validation_data(const std::string& text) {
-    training::Conversion plain = conversion(flags_);
-    plain.augmentation = {};
     if (text.empty()) {
       if (flags_.validation_split <= 0) return;
-      validation_data_ = open(flags_.data, plain);
-      validation_part_ = training::split(*validation_data_, flags_.validation_split).validation;
+      if (!data_.samples) {
+        data_ = open(flags_.data);
+        parts_ = training::split(*data_.samples, flags_.validation_split);
+      }
+      validation_part_ = parts_.validation;
     } else {
-      validation_data_ = open(text, plain);
-      validation_part_ = training::all_of(*validation_data_);
+      validation_data_ = open(text);
+      validation_part_ = training::all_of(*validation_data_.samples);
     }
     if (validation_part_.indices.empty()) fail(ErrorKind::kData, "no sample to validate with");
-    validation_.emplace(*validation_data_, validation_part_, step_->fields,
-                        training::LoaderOptions{.batch = flags_.batch, .shuffle = false});
+    const OpenedData& data = text.empty() ? data_ : validation_data_;
+    validation_.emplace(
+        *data.samples, validation_part_, step_->fields,
+        training::LoaderOptions{
+            .batch = flags_.batch, .shuffle = false, .augment = false, .threads = flags_.loader_threads});
   }
 
   training::Trainer make_trainer() {
@@ -97,6 +103,8 @@ class Session {
   const TrainingFlags& flags() const { return flags_; }
   const TrainableModel& model() const { return model_; }
   training::Stepper& stepper() { return *stepper_; }
+  const std::optional<std::vector<std::string>>& class_names() const { return class_names_; }
+  void set_class_names(std::optional<std::vector<std::string>> names) { class_names_ = std::move(names); }
   bool validates() const { return validation_.has_value(); }
 
   std::string plan() const {
@@ -139,13 +147,13 @@ class Session {
   }
 
  private:
-  std::unique_ptr<training::Dataset> open(const std::string& text,
-                                          const training::Conversion& conversion) const {
+  OpenedData open(const std::string& text) const {
     return open_data(text, step_->fields,
-                     {.conversion = conversion,
+                     {.conversion = conversion(flags_),
                       .classes = step_->classes,
                       .ignored = ignored_class_,
-                      .strict = flags_.strict});
+                      .strict = flags_.strict,
+                      .class_names = class_names_});
   }
 
   TrainingFlags flags_;
@@ -155,10 +163,11 @@ class Session {
   std::optional<CompiledStep> step_;
   int64_t ignored_class_ = -100;
   std::optional<training::Stepper> stepper_;
-  std::unique_ptr<training::Dataset> data_;
+  std::optional<std::vector<std::string>> class_names_;  // once something says what they are
+  OpenedData data_;
   training::Split parts_;
   std::optional<training::Loader> training_;
-  std::unique_ptr<training::Dataset> validation_data_;
+  OpenedData validation_data_;
   training::Subset validation_part_;
   std::optional<training::Loader> validation_;
 };
@@ -178,6 +187,19 @@ int run_trainer(Session& session, training::Trainer& trainer, const SessionOptio
   return end == training::TrainerEnd::kInterrupted ? kExitInterrupted : kExitDone;
 }
 
+void write_class_names(const std::string& folder, const std::vector<std::string>& names) {
+  if (names.empty()) return;
+  data::write_file(run_classes(folder), fmt::format("{}\n", fmt::join(names, "\n")));
+}
+
+// Of a run folder; those of a run without names are numbers.
+std::vector<std::string> read_class_names(const std::string& folder) {
+  if (!fs::exists(run_classes(folder))) return {};
+  std::vector<std::string> names = split_text(data::read_file(run_classes(folder)), '\n');
+  if (names.back().empty()) names.pop_back();
+  return names;
+}
+
 void print_evaluation(const training::Evaluation& result, bool json) {
   if (json) {
     nlohmann::ordered_json line = {{"loss", result.loss}, {"samples", result.samples}};
@@ -194,6 +216,7 @@ void print_evaluation(const training::Evaluation& result, bool json) {
 
 std::string run_model(const std::string& folder) { return (fs::path(folder) / "model.onnx").string(); }
 std::string run_file(const std::string& folder) { return (fs::path(folder) / "run.toml").string(); }
+std::string run_classes(const std::string& folder) { return (fs::path(folder) / "classes.txt").string(); }
 
 int fit(const std::string& model, const TrainingFlags& flags, const SessionOptions& options) {
   if (!flags.out.empty() && training::has_checkpoint(flags.out, "last")) {
@@ -210,6 +233,7 @@ int fit(const std::string& model, const TrainingFlags& flags, const SessionOptio
     make_folder(flags.out);
     data::write_file(run_model(flags.out), session.model().bytes);
     data::write_file(run_file(flags.out), format_run_file(flags));
+    write_class_names(flags.out, *session.class_names());
   }
   training::Trainer trainer = session.make_trainer();
   return run_trainer(session, trainer, options);
@@ -220,6 +244,7 @@ int resume(const std::string& folder, const SessionOptions& options) {
   flags.out = folder;
   training::Checkpoint checkpoint = training::read_checkpoint(folder, "last");
   Session session(run_model(folder), data::read_file(run_model(folder)), flags, true, options);
+  session.set_class_names(read_class_names(folder));
   session.open_training_data();
   training::Trainer trainer = session.make_trainer();
   trainer.resume(checkpoint);
@@ -236,6 +261,7 @@ int evaluate_run(const std::string& folder, const std::string& checkpoint, const
   Session session(run_model(folder), data::read_file(run_model(folder)), flags, false, options);
   session.stepper().set_states({saved.model.begin(), saved.model.end()},
                                {training::StateRole::kParameter, training::StateRole::kStatistic});
+  session.set_class_names(read_class_names(folder));
   session.open_validation_data(data.empty() ? flags.validation_data : data);
   if (!session.validates()) fail(ErrorKind::kUsage, "--data is missing: the run has no validation data");
   print_evaluation(session.evaluate(metrics.empty() ? flags.metrics : metrics), options.json);
