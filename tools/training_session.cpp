@@ -174,7 +174,11 @@ class Session {
 
 int run_trainer(Session& session, training::Trainer& trainer, const SessionOptions& options) {
   catch_interrupts();
-  TrainingLog log(session.flags().out, options.quiet, options.json);
+  TrainingLog log({.folder = session.flags().out,
+                   .quiet = options.quiet,
+                   .json = options.json,
+                   .epochs = session.flags().epochs},
+                  trainer.state());
   training::TrainerEvents events;
   // An evaluation that is only shown is not made where nobody looks.
   if (!options.quiet && !options.json) {
