@@ -39,6 +39,16 @@ std::string Spec::text(const std::string& key, std::string fallback) {
   return text == nullptr ? fallback : *text;
 }
 
+int64_t Spec::count(const std::string& key, int64_t fallback) {
+  const std::string* text = take(key);
+  if (text == nullptr) return fallback;
+  int64_t value = 0;
+  const char* const end = text->data() + text->size();
+  auto [rest, error] = std::from_chars(text->data(), end, value);
+  if (error == std::errc() && rest == end) return value;
+  fail(ErrorKind::kUsage, "{}: {}: expected a whole number, found '{}'", flag_, key, *text);
+}
+
 bool Spec::flag(const std::string& key) { return number(key, 0) != 0; }
 
 std::vector<double> Spec::numbers(const std::string& key) {
@@ -81,29 +91,6 @@ std::vector<std::string> split_text(const std::string& text, char separator) {
     }
   }
   return result;
-}
-
-bool matches(std::string_view pattern, std::string_view text) {
-  size_t p = 0;
-  size_t t = 0;
-  size_t star = std::string_view::npos;
-  size_t resume = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && (pattern[p] == '?' || (pattern[p] == text[t] && pattern[p] != '*'))) {
-      ++p;
-      ++t;
-    } else if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      resume = t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++resume;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
-  return p == pattern.size();
 }
 
 }  // namespace dlc::tools

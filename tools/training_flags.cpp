@@ -15,6 +15,7 @@
 #include "runtime/data/files.h"
 #include "runtime/error.h"
 #include "tools/spec.h"
+#include "tools/training_data.h"
 
 namespace dlc::tools {
 namespace {
@@ -158,19 +159,6 @@ std::string absolute(const std::string& path) {
   return path.empty() ? path : std::filesystem::absolute(path).lexically_normal().string();
 }
 
-// The paths of "kind:path,path".
-std::string absolute_data(const std::string& data) {
-  size_t colon = data.find(':');
-  if (colon == std::string::npos) return data;
-  std::vector<std::string> paths = split_text(data.substr(colon + 1), ',');
-  for (std::string& path : paths) {
-    size_t split = path.find('=');
-    size_t begin = split == std::string::npos ? 0 : split + 1;
-    path = path.substr(0, begin) + absolute(path.substr(begin));
-  }
-  return fmt::format("{}:{}", data.substr(0, colon), fmt::join(paths, ","));
-}
-
 // ---- One row a flag: command line and run file ------------------------------------------------------------
 
 using Text = std::string TrainingFlags::*;
@@ -189,13 +177,14 @@ struct Row {
 
 const Row kRows[] = {
     {"data", &TrainingFlags::data,
-     "Samples: idx:IMAGES,LABELS, npz:FILE, npy:INPUT,TARGET, folder:DIR (a folder a class)"},
+     "Samples: idx:IMAGES,LABELS, npz:FILE, npy:INPUT,TARGET, safetensors:FILE, csv:FILE,target=COLUMN, "
+     "jsonl:FILE,pad=0, tokens:FILE,type=uint16, folder:DIR (a folder a class)"},
     {"val-data", &TrainingFlags::validation_data, "Samples to validate with, like --data"},
     {"val-split", &TrainingFlags::validation_split,
      "This share of the samples validates: the last ones, of every class of a folder"},
     {"input", &TrainingFlags::input,
-     "What becomes of the numbers: default,range=1,mean=0.5,std=0.5,flip,crop=4. Bytes become 0 to range; "
-     "a number a channel is a/b/c"},
+     "What becomes of the numbers: default,range=1,mean=0.5,std=0.5,flip,crop=4,zoom=0.5,center=0.875. Bytes "
+     "become 0 to range; a number a channel is a/b/c"},
     {"shape", &TrainingFlags::shapes, "Fixes an input's shape: NAME=1x3x224x224"},
     {"batch", &TrainingFlags::batch, "Samples of a batch"},
     {"epochs", &TrainingFlags::epochs, "Passes over the data"},
@@ -484,7 +473,9 @@ training::Conversion conversion(const TrainingFlags& flags) {
   result.mean = spec.numbers("mean");
   result.std = spec.numbers("std");
   result.augmentation.flip = spec.flag("flip");
-  result.augmentation.crop = static_cast<int64_t>(spec.number("crop", 0));
+  result.augmentation.crop = spec.count("crop", 0);
+  result.augmentation.zoom = spec.number("zoom", 0);
+  result.center = spec.number("center", 0);
   spec.finish();
   return result;
 }

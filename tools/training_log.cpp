@@ -7,7 +7,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "runtime/data/files.h"
 #include "runtime/error.h"
+#include "tools/training_history.h"
 
 namespace dlc::tools {
 namespace {
@@ -50,11 +52,16 @@ std::string to_text(const training::EpochEvent& event) {
 
 }  // namespace
 
-TrainingLog::TrainingLog(const std::string& folder, bool quiet, bool json)
-    : folder_(folder), quiet_(quiet), json_(json), progress_(quiet || json) {
-  if (folder.empty()) return;
+TrainingLog::TrainingLog(TrainingLogOptions options, const training::RunState& state)
+    : options_(std::move(options)),
+      progress_(options_.quiet || options_.json),
+      first_batch_(-1),
+      begin_(std::chrono::steady_clock::now()) {
+  if (options_.folder.empty()) return;
+  cut_history(options_.folder, state);
   lines_ = open("log.jsonl");
   table_ = open("metrics.csv");
+  events_.emplace(options_.folder, state.steps + 1);
 }
 
 TrainingLog::~TrainingLog() {
@@ -64,7 +71,7 @@ TrainingLog::~TrainingLog() {
 }
 
 std::FILE* TrainingLog::open(const std::string& name) const {
-  std::string path = folder_ + "/" + name;
+  std::string path = options_.folder + "/" + name;
   std::FILE* file = std::fopen(path.c_str(), "ae");
   if (file == nullptr) fail(ErrorKind::kIo, "{}: cannot be written: {}", path, std::strerror(errno));
   return file;
@@ -72,7 +79,7 @@ std::FILE* TrainingLog::open(const std::string& name) const {
 
 void TrainingLog::write(std::FILE* file, const std::string& text) const {
   if (std::fwrite(text.data(), 1, text.size(), file) == text.size() && std::fflush(file) == 0) return;
-  fail(ErrorKind::kIo, "{}: the log cannot be written: {}", folder_, std::strerror(errno));
+  fail(ErrorKind::kIo, "{}: the log cannot be written: {}", options_.folder, std::strerror(errno));
 }
 
 void TrainingLog::start(const training::Evaluation& evaluation) {
@@ -82,15 +89,35 @@ void TrainingLog::start(const training::Evaluation& evaluation) {
 
 void TrainingLog::step(const training::StepEvent& event) {
   if (lines_ != nullptr) write(lines_, to_json(event).dump() + "\n");
+  if (events_ && event.step != last_step_) {
+    events_->add(event.step, {{"training/loss", event.loss},
+                              {"training/rate", event.rate},
+                              {"training/gradient_norm", event.gradient_norm},
+                              {"training/samples_per_second", event.samples_per_second}});
+    last_step_ = event.step;
+  }
+  if (first_batch_ < 0) first_batch_ = event.epoch * event.batches + event.batch;
   skipped_ = std::max(skipped_, event.skipped);
   constexpr std::chrono::milliseconds kPause{100};
   auto now = std::chrono::steady_clock::now();
   if (now - last_shown_ < kPause) return;
   last_shown_ = now;
-  progress_.show(
-      fmt::format("epoch {}  batch {}/{}  loss {:.4f}  rate {:.2e}  {:.0f} samples/s", event.epoch + 1,
-                  event.batch + 1, event.batches, event.loss, event.rate, event.samples_per_second),
-      event.batch, event.batches);
+  if (events_) events_->flush();
+  progress_.show(fmt::format("epoch {}/{}  batch {}/{}  loss {:.4f}  rate {:.1e}  {:.0f} samples/s{}",
+                             event.epoch + 1, options_.epochs, event.batch + 1, event.batches, event.loss,
+                             event.rate, event.samples_per_second, remaining_time(event)));
+}
+
+// As what is left takes if it goes on as it went.
+std::string TrainingLog::remaining_time(const training::StepEvent& event) const {
+  const int64_t at = event.epoch * event.batches + event.batch + 1;
+  const auto done = static_cast<double>(at - first_batch_);
+  const auto left = static_cast<double>(options_.epochs * event.batches - at);
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin_;
+  const auto seconds = static_cast<int64_t>(taken.count() / done * left);
+  if (seconds < 100) return fmt::format("  {} s left", seconds);
+  if (seconds < 6000) return fmt::format("  {} min left", (seconds + 30) / 60);
+  return fmt::format("  {:.1f} h left", static_cast<double>(seconds) / 3600);
 }
 
 void TrainingLog::epoch(const training::EpochEvent& event) {
@@ -106,10 +133,21 @@ void TrainingLog::epoch(const training::EpochEvent& event) {
     if (std::ftell(table_) == 0) write(table_, header + "\n");
     write(table_, row + "\n");
   }
+  if (events_) {
+    std::vector<std::pair<std::string, double>> scalars = {{"epoch/training_loss", event.training_loss}};
+    if (event.has_validation) {
+      scalars.emplace_back("epoch/validation_loss", event.validation.loss);
+      for (const auto& [name, value] : event.validation.metrics) {
+        scalars.emplace_back("epoch/validation_" + name, value);
+      }
+    }
+    events_->add(event.step, scalars);
+    events_->flush();
+  }
   progress_.clear();
-  if (json_) {
+  if (options_.json) {
     fmt::print("{}\n", json.dump());
-  } else if (!quiet_) {
+  } else if (!options_.quiet) {
     fmt::print("{}\n", to_text(event));
   }
   std::fflush(stdout);
@@ -117,7 +155,11 @@ void TrainingLog::epoch(const training::EpochEvent& event) {
 
 void TrainingLog::finish(training::TrainerEnd end, const training::RunState& state) {
   progress_.clear();
-  if (quiet_ || json_) return;
+  if (!options_.folder.empty()) {
+    const std::string log = data::read_file(options_.folder + "/log.jsonl");
+    data::write_file(options_.folder + "/curves.svg", draw_history(log));
+  }
+  if (options_.quiet || options_.json) return;
   if (skipped_ > 0) {
     fmt::print("{} could not be read and {} left out\n",
                skipped_ == 1 ? "1 picture" : fmt::format("{} pictures", skipped_),

@@ -11,6 +11,7 @@
 #include "frontend/write_model.h"
 #include "passes/training/loss.h"
 #include "runtime/error.h"
+#include "runtime/training/checkpoint.h"
 #include "runtime/training/random.h"
 #include "tools/spec.h"
 #include "tools/tool.h"
@@ -124,12 +125,7 @@ std::string prepare_model(const std::string& path, const TrainingFlags& flags) {
   return frontend::replace_head(bytes, output, *classes, [&] { return 2 * random.unit() - 1; });
 }
 
-std::string TrainableModel::hash() const {
-  // FNV-1a.
-  uint64_t hash = 0xcbf29ce484222325;
-  for (char c : bytes) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3;
-  return fmt::format("{:016x}", hash);
-}
+std::string TrainableModel::hash() const { return training::hash_of_model(bytes); }
 
 std::map<std::string, Tensor> TrainableModel::states() const {
   std::map<std::string, Tensor> result;

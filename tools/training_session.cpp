@@ -13,6 +13,7 @@
 #include "runtime/data/files.h"
 #include "runtime/error.h"
 #include "tools/progress.h"
+#include "tools/spec.h"
 #include "tools/tool.h"
 #include "tools/training_frozen.h"
 #include "tools/training_log.h"
@@ -57,8 +58,9 @@ class Session {
   void open_training_data() {
     progress_.show("reading the data");
     if (flags_.data.empty()) fail(ErrorKind::kUsage, "--data is missing");
-    data_ = open(flags_.data, conversion(flags_));
-    parts_ = training::split(*data_, flags_.validation_data.empty() ? flags_.validation_split : 0);
+    data_ = open(flags_.data);
+    class_names_ = data_.class_names;
+    parts_ = training::split(*data_.samples, flags_.validation_data.empty() ? flags_.validation_split : 0);
     if (parts_.training.indices.empty()) fail(ErrorKind::kData, "{}: no sample to train with", flags_.data);
     open_validation_data(flags_.validation_data);
     progress_.clear();
@@ -66,15 +68,16 @@ class Session {
 
   // Of a flag, or the held-out part of the training data.
   void open_validation_data(const std::string& text) {
-    training::Conversion plain = conversion(flags_);
-    plain.augmentation = {};
     if (text.empty()) {
       if (flags_.validation_split <= 0) return;
-      validation_data_ = open(flags_.data, plain);
-      validation_part_ = training::split(*validation_data_, flags_.validation_split).validation;
+      if (!data_.samples) {
+        data_ = open(flags_.data);
+        parts_ = training::split(*data_.samples, flags_.validation_split);
+      }
+      validation_part_ = parts_.validation;
     } else {
-      validation_data_ = open(text, plain);
-      validation_part_ = training::all_of(*validation_data_);
+      validation_data_ = open(text);
+      validation_part_ = training::all_of(*validation_data_.samples);
     }
     if (validation_part_.indices.empty()) fail(ErrorKind::kData, "no sample to validate with");
   }
@@ -90,18 +93,29 @@ class Session {
   // What evaluation runs.
   void compile_evaluation() { make_stepper(*model_.graph, false); }
 
-  // Computes the features of all samples, and makes batches. Requires what was compiled.
+  // Makes batches, of features of all samples where there is a frozen part. Requires data and what was
+  // compiled.
   void open_loaders() {
-    if (data_) {
-      cache_features(data_, parts_.training);
-      training_.emplace(*data_, parts_.training, stepper_->fields(),
-                        training::LoaderOptions{
-                            .batch = flags_.batch, .seed = flags_.seed, .threads = flags_.loader_threads});
-    }
-    if (!validation_data_) return;
-    cache_features(validation_data_, validation_part_);
-    validation_.emplace(*validation_data_, validation_part_, stepper_->fields(),
-                        training::LoaderOptions{.batch = flags_.batch, .shuffle = false});
+    open_training_loader();
+    open_validation_loader();
+    if (!frozen_.program) return;
+    data_.samples.reset();
+    validation_data_.samples.reset();
+  }
+  void open_training_loader() {
+    const training::Dataset& samples = with_features(*data_.samples, parts_.training, training_features_);
+    training_.emplace(samples, parts_.training, stepper_->fields(),
+                      training::LoaderOptions{
+                          .batch = flags_.batch, .seed = flags_.seed, .threads = flags_.loader_threads});
+  }
+  void open_validation_loader() {
+    if (!validates()) return;
+    const OpenedData& data = validation_data_.samples ? validation_data_ : data_;
+    validation_.emplace(
+        with_features(*data.samples, validation_part_, validation_features_), validation_part_,
+        stepper_->fields(),
+        training::LoaderOptions{
+            .batch = flags_.batch, .shuffle = false, .augment = false, .threads = flags_.loader_threads});
   }
 
   training::Trainer make_trainer() {
@@ -117,7 +131,9 @@ class Session {
   const TrainingFlags& flags() const { return flags_; }
   const TrainableModel& model() const { return model_; }
   training::Stepper& stepper() { return *stepper_; }
-  bool validates() const { return validation_data_ != nullptr; }
+  const std::optional<std::vector<std::string>>& class_names() const { return class_names_; }
+  void set_class_names(std::optional<std::vector<std::string>> names) { class_names_ = std::move(names); }
+  bool validates() const { return !validation_part_.indices.empty(); }
 
   std::string plan() const {
     int64_t trained = 0;
@@ -144,8 +160,7 @@ class Session {
     const int64_t tries = std::min(kTries, epoch);
     parts_.training.indices.resize(
         std::min(parts_.training.indices.size(), static_cast<size_t>(tries * flags_.batch)));
-    validation_data_.reset();
-    open_loaders();
+    open_training_loader();
     training_->start(0);
     stepper_->step(*training_->next(), 0);
     const Clock::time_point start = Clock::now();
@@ -163,13 +178,13 @@ class Session {
  private:
   using Clock = std::chrono::steady_clock;
 
-  std::unique_ptr<training::Dataset> open(const std::string& text,
-                                          const training::Conversion& conversion) const {
+  OpenedData open(const std::string& text) const {
     return open_data(text, task_.fields,
-                     {.conversion = conversion,
+                     {.conversion = conversion(flags_),
                       .classes = task_.classes,
                       .ignored = ignored_class_,
-                      .strict = flags_.strict});
+                      .strict = flags_.strict,
+                      .class_names = class_names_});
   }
 
   void make_stepper(const ir::Graph& graph, bool trains) {
@@ -182,17 +197,19 @@ class Session {
     return (samples + flags_.batch - 1) / flags_.batch;
   }
 
-  // Puts what the frozen part makes of samples in their place.
-  void cache_features(std::unique_ptr<training::Dataset>& data, const training::Subset& subset) {
-    if (!frozen_.program) return;
-    data =
-        training::cache_features(*data, subset, *frozen_.program,
+  // What steps start from: the samples, or what the frozen part makes of them.
+  const training::Dataset& with_features(const training::Dataset& samples, const training::Subset& subset,
+                                         std::unique_ptr<training::Dataset>& features) {
+    if (!frozen_.program) return samples;
+    features =
+        training::cache_features(samples, subset, *frozen_.program,
                                  {.context = {.threads = flags_.threads},
                                   .loader_threads = flags_.loader_threads,
                                   .on_batch = [&](int64_t batch, int64_t batches) {
                                     progress_.show("computing features of the frozen part", batch, batches);
                                   }});
     progress_.clear();
+    return *features;
   }
 
   TrainingFlags flags_;
@@ -204,17 +221,24 @@ class Session {
   FrozenPart frozen_;
   double compile_seconds_ = 0;
   std::optional<training::Stepper> stepper_;
-  std::unique_ptr<training::Dataset> data_;
+  std::optional<std::vector<std::string>> class_names_;  // once something says what they are
+  OpenedData data_;
   training::Split parts_;
   std::optional<training::Loader> training_;
-  std::unique_ptr<training::Dataset> validation_data_;
+  OpenedData validation_data_;
   training::Subset validation_part_;
+  std::unique_ptr<training::Dataset> training_features_;
+  std::unique_ptr<training::Dataset> validation_features_;
   std::optional<training::Loader> validation_;
 };
 
 int run_trainer(Session& session, training::Trainer& trainer, const SessionOptions& options) {
   catch_interrupts();
-  TrainingLog log(session.flags().out, options.quiet, options.json);
+  TrainingLog log({.folder = session.flags().out,
+                   .quiet = options.quiet,
+                   .json = options.json,
+                   .epochs = session.flags().epochs},
+                  trainer.state());
   training::TrainerEvents events;
   // An evaluation that is only shown is not made where nobody looks.
   if (!options.quiet && !options.json) {
@@ -225,6 +249,19 @@ int run_trainer(Session& session, training::Trainer& trainer, const SessionOptio
   training::TrainerEnd end = trainer.run(events, stop_flag());
   log.finish(end, trainer.state());
   return end == training::TrainerEnd::kInterrupted ? kExitInterrupted : kExitDone;
+}
+
+void write_class_names(const std::string& folder, const std::vector<std::string>& names) {
+  if (names.empty()) return;
+  data::write_file(run_classes(folder), fmt::format("{}\n", fmt::join(names, "\n")));
+}
+
+// Of a run folder; those of a run without names are numbers.
+std::vector<std::string> read_class_names(const std::string& folder) {
+  if (!fs::exists(run_classes(folder))) return {};
+  std::vector<std::string> names = split_text(data::read_file(run_classes(folder)), '\n');
+  if (names.back().empty()) names.pop_back();
+  return names;
 }
 
 void print_evaluation(const training::Evaluation& result, bool json) {
@@ -243,6 +280,7 @@ void print_evaluation(const training::Evaluation& result, bool json) {
 
 std::string run_model(const std::string& folder) { return (fs::path(folder) / "model.onnx").string(); }
 std::string run_file(const std::string& folder) { return (fs::path(folder) / "run.toml").string(); }
+std::string run_classes(const std::string& folder) { return (fs::path(folder) / "classes.txt").string(); }
 
 int fit(const std::string& model, const TrainingFlags& flags, const SessionOptions& options) {
   if (!flags.out.empty() && training::has_checkpoint(flags.out, "last")) {
@@ -260,6 +298,7 @@ int fit(const std::string& model, const TrainingFlags& flags, const SessionOptio
     make_folder(flags.out);
     data::write_file(run_model(flags.out), session.model().bytes);
     data::write_file(run_file(flags.out), format_run_file(flags));
+    write_class_names(flags.out, *session.class_names());
   }
   session.open_loaders();
   training::Trainer trainer = session.make_trainer();
@@ -271,6 +310,7 @@ int resume(const std::string& folder, const SessionOptions& options) {
   flags.out = folder;
   training::Checkpoint checkpoint = training::read_checkpoint(folder, "last");
   Session session(run_model(folder), data::read_file(run_model(folder)), flags, options);
+  session.set_class_names(read_class_names(folder));
   session.open_training_data();
   session.compile();
   session.open_loaders();
@@ -291,9 +331,10 @@ int evaluate_run(const std::string& folder, const CheckpointChoice& checkpoint, 
   session.compile_evaluation();
   session.stepper().set_states(states_of(saved),
                                {StateRole::kParameter, StateRole::kStatistic, StateRole::kAverage});
+  session.set_class_names(read_class_names(folder));
   session.open_validation_data(data.empty() ? flags.validation_data : data);
   if (!session.validates()) fail(ErrorKind::kUsage, "--data is missing: the run has no validation data");
-  session.open_loaders();
+  session.open_validation_loader();
   print_evaluation(session.evaluate(metrics.empty() ? flags.metrics : metrics), options.json);
   return kExitDone;
 }

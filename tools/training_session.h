@@ -24,8 +24,9 @@ struct CheckpointChoice {
 };
 
 // The files of a run folder.
-std::string run_model(const std::string& folder);  // model.onnx: what the run started from
-std::string run_file(const std::string& folder);   // run.toml
+std::string run_model(const std::string& folder);    // model.onnx: what the run started from
+std::string run_file(const std::string& folder);     // run.toml
+std::string run_classes(const std::string& folder);  // classes.txt: their names, one a line, if they have any
 
 // Makes the run folder, trains, and leaves checkpoints and logs. Exit codes: 0, 130 after an interruption.
 int fit(const std::string& model, const TrainingFlags& flags, const SessionOptions& options);

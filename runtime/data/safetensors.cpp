@@ -7,6 +7,7 @@
 
 #include "runtime/data/files.h"
 #include "runtime/error.h"
+#include "runtime/output_file.h"
 
 namespace dlc::data {
 namespace {
@@ -110,6 +111,28 @@ std::string dump(const Json& header) {
   }
 }
 
+// Everything in front of the bytes of the tensors, which follow in their order.
+std::string format_header(const TensorFile& file) {
+  Json header = Json::object();
+  if (!file.metadata.empty()) header["__metadata__"] = file.metadata;
+  uint64_t position = 0;
+  for (const auto& [name, tensor] : file.tensors) {
+    auto bytes = static_cast<uint64_t>(tensor.byte_size());
+    header[name] = {{"dtype", name_of(tensor.dtype())},
+                    {"shape", tensor.shape()},
+                    {"data_offsets", {position, position + bytes}}};
+    position += bytes;
+  }
+  std::string text = dump(header);
+  text.append((kAlignment - text.size() % kAlignment) % kAlignment, ' ');
+  uint64_t size = text.size();
+  return std::string(reinterpret_cast<const char*>(&size), sizeof size) + text;
+}
+
+std::string_view bytes_of(const Tensor& tensor) {
+  return {tensor.as<char>(), static_cast<size_t>(tensor.byte_size())};
+}
+
 void read_metadata(const Json& value, std::map<std::string, std::string>& metadata) {
   if (!value.is_object()) fail(ErrorKind::kData, "the metadata is no JSON object");
   for (const auto& [key, text] : value.items()) {
@@ -153,35 +176,25 @@ TensorFile parse_safetensors(std::string_view bytes) {
 }
 
 TensorFile read_safetensors(const std::string& path) {
-  const std::string bytes = read_file(path, int64_t{1} << 40);
+  const FileView file = map_file(path);
   try {
-    return parse_safetensors(bytes);
+    return parse_safetensors(file.bytes);
   } catch (Error& error) {
     throw error.add_context(path);
   }
 }
 
 std::string format_safetensors(const TensorFile& file) {
-  Json header = Json::object();
-  if (!file.metadata.empty()) header["__metadata__"] = file.metadata;
-  uint64_t position = 0;
-  for (const auto& [name, tensor] : file.tensors) {
-    auto bytes = static_cast<uint64_t>(tensor.byte_size());
-    header[name] = {{"dtype", name_of(tensor.dtype())},
-                    {"shape", tensor.shape()},
-                    {"data_offsets", {position, position + bytes}}};
-    position += bytes;
-  }
-  std::string text = dump(header);
-  text.append((kAlignment - text.size() % kAlignment) % kAlignment, ' ');
-  uint64_t size = text.size();
-  std::string result(reinterpret_cast<const char*>(&size), sizeof size);
-  result.reserve(result.size() + text.size() + position);
-  result += text;
-  for (const auto& [name, tensor] : file.tensors) {
-    result.append(tensor.as<char>(), static_cast<size_t>(tensor.byte_size()));
-  }
+  std::string result = format_header(file);
+  for (const auto& [name, tensor] : file.tensors) result += bytes_of(tensor);
   return result;
+}
+
+void write_safetensors(const std::string& path, const TensorFile& file) {
+  OutputFile output(path);
+  output.write(format_header(file));
+  for (const auto& [name, tensor] : file.tensors) output.write(bytes_of(tensor));
+  output.commit();
 }
 
 }  // namespace dlc::data

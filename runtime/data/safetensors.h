@@ -20,7 +20,9 @@ struct TensorFile {
 TensorFile parse_safetensors(std::string_view bytes);
 TensorFile read_safetensors(const std::string& path);
 
-// Error(kUsage) for element types and names that the format has not.
+// Error(kUsage) for element types and names that the format has not; for the file, which appears whole or not
+// at all, also Error(kIo). Writing needs no memory for the bytes.
 std::string format_safetensors(const TensorFile& file);
+void write_safetensors(const std::string& path, const TensorFile& file);
 
 }  // namespace dlc::data

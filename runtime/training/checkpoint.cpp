@@ -70,8 +70,8 @@ RunState from_json(const Json& json) {
   return run;
 }
 
-void write(const fs::path& path, std::string_view bytes) {
-  data::write_file(path.string(), bytes);
+void write(const fs::path& path, const std::vector<std::pair<std::string, Tensor>>& tensors) {
+  data::write_safetensors(path.string(), {tensors, {}});
   sync(path);
 }
 
@@ -150,12 +150,12 @@ void write_checkpoint(const std::string& run_folder, const Checkpoint& checkpoin
   fs::create_directories(temporary, error);
   if (error) fail_io(temporary, error);
   try {
-    write(temporary / "model.safetensors", data::format_safetensors({checkpoint.model, {}}));
-    write(temporary / "optimizer.safetensors", data::format_safetensors({checkpoint.optimizer, {}}));
-    if (!checkpoint.averages.empty()) {
-      write(temporary / kAverages, data::format_safetensors({checkpoint.averages, {}}));
-    }
-    write(temporary / "state.json", to_json(checkpoint.run).dump(2) + "\n");
+    write(temporary / "model.safetensors", checkpoint.model);
+    write(temporary / "optimizer.safetensors", checkpoint.optimizer);
+    if (!checkpoint.averages.empty()) write(temporary / kAverages, checkpoint.averages);
+    data::write_file(temporary / "state.json", to_json(checkpoint.run).dump(2) + "
+");
+    sync(temporary / "state.json");
   } catch (...) {
     fs::remove_all(temporary, error);
     throw;
@@ -166,6 +166,13 @@ void write_checkpoint(const std::string& run_folder, const Checkpoint& checkpoin
   for (const std::string& link : links) set_link(folder, link, name);
   sync(folder);
   remove_old(folder, keep);
+}
+
+std::string hash_of_model(std::string_view bytes) {
+  // FNV-1a.
+  uint64_t hash = 0xcbf29ce484222325;
+  for (char c : bytes) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3;
+  return fmt::format("{:016x}", hash);
 }
 
 bool has_checkpoint(const std::string& run_folder, const std::string& name) {

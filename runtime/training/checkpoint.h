@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/tensor.h"
@@ -45,5 +46,8 @@ void write_checkpoint(const std::string& run_folder, const Checkpoint& checkpoin
 // where it is damaged.
 Checkpoint read_checkpoint(const std::string& run_folder, const std::string& name);
 bool has_checkpoint(const std::string& run_folder, const std::string& name);
+
+// What tells models apart, of the bytes of a file.
+std::string hash_of_model(std::string_view bytes);
 
 }  // namespace dlc::training

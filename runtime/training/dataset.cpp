@@ -34,7 +34,7 @@ class Reader {
   const Column& column() const { return column_; }
   int64_t samples() const { return column_.data.shape()[0]; }
 
-  void read(int64_t index, uint64_t key, void* place) const {
+  void read(int64_t index, std::optional<uint64_t> key, void* place) const {
     if (is_float(column_.field.dtype)) return convert(index, key, place);
     Tensor target(column_.field.dtype, wanted_, place, nullptr);
     for (int64_t i = 0; i < elements_; ++i) {
@@ -70,6 +70,9 @@ class Reader {
       factors_.push_back(scale / std[c]);
       offsets_.push_back(-mean[c] / std[c]);
     }
+    if (conversion.center != 0 || conversion.augmentation.zoom != 0) {
+      fail(ErrorKind::kUsage, "center and zoom are for pictures in folders");
+    }
     if (augments()) image_ = ImageShape::of(wanted_);
   }
 
@@ -94,7 +97,7 @@ class Reader {
     return element % plane * wanted_[0] + element / plane;
   }
 
-  void convert(int64_t index, uint64_t key, void* place) const {
+  void convert(int64_t index, std::optional<uint64_t> key, void* place) const {
     if (column_.field.dtype == DType::kFloat) {
       const std::span<float> image(static_cast<float*>(place), static_cast<size_t>(elements_));
       return convert_to(index, key, image);
@@ -105,7 +108,7 @@ class Reader {
     for (int64_t i = 0; i < elements_; ++i) target.set_double(i, image[static_cast<size_t>(i)]);
   }
 
-  void convert_to(int64_t index, uint64_t key, std::span<float> image) const {
+  void convert_to(int64_t index, std::optional<uint64_t> key, std::span<float> image) const {
     switch (column_.data.dtype()) {
       case DType::kUint8:
         fill(image, [data = column_.data.as<uint8_t>() + index * elements_](int64_t i) { return data[i]; });
@@ -117,7 +120,7 @@ class Reader {
         fill(image, [&](int64_t i) { return column_.data.get_double(index * elements_ + i); });
         break;
     }
-    if (augments()) augment(image, image_, column_.conversion.augmentation, key);
+    if (key && augments()) augment(image, image_, column_.conversion.augmentation, *key);
   }
 
   template <class At>
@@ -157,7 +160,7 @@ class ArrayDataset : public Dataset {
 
   int64_t size() const override { return readers_.empty() ? 0 : readers_.front().samples(); }
 
-  bool read(int64_t index, uint64_t key, std::span<void* const> places) const override {
+  bool read(int64_t index, std::optional<uint64_t> key, std::span<void* const> places) const override {
     for (size_t i = 0; i < readers_.size(); ++i) readers_[i].read(index, key, places[i]);
     return true;
   }

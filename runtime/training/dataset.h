@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,10 +17,10 @@ class Dataset {
  public:
   virtual ~Dataset() = default;
   virtual int64_t size() const = 0;
-  // Writes the fields of a sample, dense, to their places in a batch. `key` decides augmentation. May be
-  // called from several threads. False: the sample cannot be read and is to be left out. Error(kData) naming
-  // the sample.
-  virtual bool read(int64_t index, uint64_t key, std::span<void* const> places) const = 0;
+  // Writes the fields of a sample, dense, to their places in a batch. `key` decides augmentation; without one
+  // there is none. May be called from several threads. False: the sample cannot be read and is to be left
+  // out. Error(kData) naming the sample.
+  virtual bool read(int64_t index, std::optional<uint64_t> key, std::span<void* const> places) const = 0;
   // A group that a split should keep its share of: the class of a sample, or 0.
   virtual int64_t group(int64_t) const { return 0; }
 };
@@ -29,6 +30,8 @@ struct Conversion {
   double range = 0;               // of bytes: what 255 becomes; 0: bytes stay numbers up to 255
   std::vector<double> mean = {};  // subtracted after that: none, one, or one a channel
   std::vector<double> std = {};   // and divided by
+  double center = 0;  // of pictures in files: this share of the largest middle part with the input's aspect
+                      // ratio is scaled to the input; 0: the whole picture is
   Augmentation augmentation = {};
 };
 

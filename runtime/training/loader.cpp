@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <cstring>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -54,6 +55,13 @@ struct Loader::Impl {
            next_to_fill < std::max<int64_t>(next_to_give - 1, 0) + static_cast<int64_t>(slots.size());
   }
 
+  // What a sample that cannot be read leaves behind is the same in every run.
+  void clear(std::span<void* const> places, const Batch& batch) const {
+    for (size_t k = 0; k < places.size(); ++k) {
+      std::memset(places[k], 0, static_cast<size_t>(batch.fields[k].byte_size() / options.batch));
+    }
+  }
+
   void fill(Batch& batch, int64_t number) {
     auto samples = static_cast<int64_t>(order.size());
     int64_t first = number * options.batch;
@@ -65,8 +73,12 @@ struct Loader::Impl {
         places[k] = tensor.mutable_as<char>() + i * (tensor.byte_size() / options.batch);
       }
       int64_t sample = order[static_cast<size_t>((first + i) % samples)];
-      uint64_t key = mixed(mixed(options.seed, static_cast<uint64_t>(epoch)), static_cast<uint64_t>(sample));
+      std::optional<uint64_t> key;
+      if (options.augment) {
+        key = mixed(mixed(options.seed, static_cast<uint64_t>(epoch)), static_cast<uint64_t>(sample));
+      }
       const bool is_read = data.read(sample, key, places);
+      if (!is_read) clear(places, batch);
       const bool is_filler = i >= batch.count;
       if (!is_read && !is_filler) ++skipped;
       batch.weights.mutable_as<float>()[i] = is_read && !is_filler ? 1.0F : 0.0F;

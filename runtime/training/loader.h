@@ -20,6 +20,7 @@ struct Batch {
 struct LoaderOptions {
   int64_t batch = 32;
   bool shuffle = true;
+  bool augment = true;
   uint64_t seed = 0;
   int threads = 1;
   int ahead = 3;  // batches that wait

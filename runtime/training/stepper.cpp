@@ -133,7 +133,7 @@ std::vector<std::pair<std::string, Tensor>> Stepper::states(std::initializer_lis
   for (size_t i = 0; i < all.size(); ++i) {
     const State& state = all[i];
     bool wanted = std::find(roles.begin(), roles.end(), state.role) != roles.end();
-    if (wanted) result.emplace_back(state.name, copy_of(states_[i]));
+    if (wanted) result.emplace_back(state.name, states_[i]);
   }
   return result;
 }

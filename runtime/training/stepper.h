@@ -60,7 +60,8 @@ class Stepper {
     batches_ = batches;
   }
 
-  // Copies of the states of a role, by name, in the order of the layout.
+  // The states of a role, by name, in the order of the layout. They share the stepper's memory: the next step
+  // changes them.
   std::vector<std::pair<std::string, Tensor>> states(std::initializer_list<StateRole> roles) const;
   // Sets all states of the roles; others of the map are left alone. Error(kData) where one is missing or does
   // not fit.

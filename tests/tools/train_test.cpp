@@ -1,8 +1,10 @@
 // dlc-train as a user calls it: on the digits model, with four patterns to learn instead.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <regex>
 
 #include "runtime/data/files.h"
 #include "runtime/training/random.h"
@@ -72,13 +74,17 @@ TEST(DlcTrain, FitsEvaluatesAndExports) {
   EXPECT_TRUE(matches(result.out, "180 samples in 12 batches of 16, 60 to validate\n")) << result.out;
   EXPECT_TRUE(matches(result.out, "epoch   4  loss 0\\.\\d+  validation 0\\.\\d+  accuracy ")) << result.out;
   EXPECT_GE(number_after(result.out, "accuracy "), 0.95) << result.out;
-  for (const char* name : {"run.toml", "model.onnx", "log.jsonl", "metrics.csv", "ckpt/last/state.json",
-                           "ckpt/best/model.safetensors"}) {
+  for (const char* name : {"run.toml", "model.onnx", "log.jsonl", "metrics.csv", "curves.svg",
+                           "ckpt/last/state.json", "ckpt/best/model.safetensors"}) {
     EXPECT_TRUE(fs::exists(folder.path() / "run" / name)) << name;
   }
   EXPECT_TRUE(matches(read_text(folder / "run/log.jsonl"), "\"step\":48,\"epoch\":4,\"batch\":12,\"loss\":"));
   EXPECT_TRUE(matches(read_text(folder / "run/metrics.csv"),
                       "^epoch,step,training_loss,.*validation_accuracy\n1,12,"));
+
+  EXPECT_TRUE(std::any_of(fs::directory_iterator(folder / "run"), {}, [](const fs::directory_entry& entry) {
+    return matches(entry.path().filename().string(), "^events\\.out\\.tfevents\\.");
+  }));
 
   const ProcessResult evaluated = train({"eval", "run", "--best"}, here);
   EXPECT_TRUE(matches(evaluated.out, "accuracy \\S+  \\(60 samples\\)\n")) << evaluated.out << evaluated.err;
@@ -131,13 +137,22 @@ ProcessResult interrupt(const std::vector<std::string>& arguments, const std::st
   return run_process({"bash", "-c", script}, {.folder = folder.path()});
 }
 
-// The model of the run in "run" is that of one with the same flags that nothing stopped.
+// A log without what the clock says.
+std::string without_times(const std::string& log) {
+  return std::regex_replace(log, std::regex("\"(samples_per_second|seconds)\":[^,}]*"), "");
+}
+
+// The model of the run in "run" is that of one with the same flags that nothing stopped, and so are its logs.
 void expect_equals_whole_run(const TemporaryFolder& folder, const std::vector<std::string>& flags) {
   const ProcessOptions here{.folder = folder.path()};
   ASSERT_EQ(train(fit_arguments("whole", flags), here).code, 0);
   train({"export", "run", "-o", "resumed.onnx"}, here);
   train({"export", "whole", "-o", "whole.onnx"}, here);
   EXPECT_EQ(read_text(folder / "resumed.onnx"), read_text(folder / "whole.onnx"));
+  EXPECT_EQ(without_times(read_text(folder / "run/log.jsonl")),
+            without_times(read_text(folder / "whole/log.jsonl")));
+  const std::string table = read_text(folder / "run/metrics.csv");
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 41) << "a header and an epoch each";
 }
 
 // An interrupted run and what resumes it end where the other one does, to the last bit.

@@ -37,6 +37,7 @@ LIBRARIES = [
     (r"xsimd/", {"runtime/kernels"}),
     (r"(png\.h|jpeglib\.h|zlib\.h|tiffio\.h|openjpeg\.h|webp/.*)", {"runtime/data", "tests"}),
     (r"CLI/", {"tools"}),
+    (r"training_event\.pb\.h", {"tools"}),
     (r"nlohmann/", {"runtime/data", "runtime/training", "passes", "codegen", "tools", "tests"}),
     (r"fmt/", {"runtime", "ir", "frontend", "passes", "codegen", "tools", "tests"}),
     (r"(gtest|gmock|benchmark)/", {"tests"}),

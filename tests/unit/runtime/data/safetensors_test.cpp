@@ -4,7 +4,9 @@
 
 #include <cstring>
 
+#include "runtime/data/files.h"
 #include "runtime/error.h"
+#include "tests/support/temporary_folder.h"
 
 namespace dlc::test {
 namespace {
@@ -56,6 +58,10 @@ TEST(Safetensors, ReadsWhatTheReferenceLibraryWrites) {
 
 TEST(Safetensors, WritesWhatTheReferenceLibraryWrites) {
   EXPECT_EQ(data::format_safetensors(data::parse_safetensors(reference_file())), reference_file());
+  const TemporaryFolder folder;
+  data::write_safetensors(folder / "a", data::parse_safetensors(reference_file()));
+  EXPECT_EQ(data::read_file(folder / "a"), reference_file());
+  EXPECT_EQ(data::format_safetensors(data::read_safetensors(folder / "a")), reference_file());
 }
 
 TEST(Safetensors, HoldsEveryTypeItHasAndNoOther) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <set>
 
 #include "runtime/error.h"
@@ -68,6 +69,38 @@ TEST(Augment, LeavesImagesAloneUnlessAsked) { expect_all_moves({2, 3, 4}, {}); }
 TEST(Augment, RefusesWhatIsNoImage) {
   EXPECT_THROW(ImageShape::of(std::vector<int64_t>{784}), Error);
   EXPECT_THROW(ImageShape::of(std::vector<int64_t>{1, 2, 3, 4}), Error);
+}
+
+TEST(MiddleOf, IsTheLargestPartOfThatRatio) {
+  auto box = [](const Box& b) { return std::vector<int64_t>{b.x, b.y, b.width, b.height}; };
+  EXPECT_EQ(box(middle_of(640, 480, 1, 1)), (std::vector<int64_t>{80, 0, 480, 480}));
+  EXPECT_EQ(box(middle_of(480, 640, 1, 0.875)), (std::vector<int64_t>{30, 110, 420, 420}));
+  EXPECT_EQ(box(middle_of(100, 100, 2, 1)), (std::vector<int64_t>{0, 25, 100, 50}));
+  EXPECT_EQ(box(middle_of(1, 50, 1, 0.1)), (std::vector<int64_t>{0, 24, 1, 1})) << "never nothing";
+}
+
+TEST(RandomPartOf, LiesInThePictureAndHasTheAreaAskedFor) {
+  for (auto [width, height] : {std::pair<int64_t, int64_t>{640, 480}, {50, 60}, {3, 300}, {1, 1}}) {
+    double smallest = 1;
+    double largest = 0;
+    for (uint64_t key = 0; key < 300; ++key) {
+      const Box box = random_part_of(width, height, 1.5, 0.25, key);
+      ASSERT_GE(box.x, 0);
+      ASSERT_GE(box.y, 0);
+      ASSERT_GE(std::min(box.width, box.height), 1);
+      ASSERT_LE(box.x + box.width, width);
+      ASSERT_LE(box.y + box.height, height);
+      const double share = static_cast<double>(box.width * box.height) / static_cast<double>(width * height);
+      smallest = std::min(smallest, share);
+      largest = std::max(largest, share);
+      if (width != 640) continue;
+      const double ratio = static_cast<double>(box.width) / static_cast<double>(box.height);
+      ASSERT_NEAR(std::log(ratio / 1.5), 0, std::log(4.0 / 3) + 0.02);
+    }
+    if (width != 640) continue;
+    EXPECT_NEAR(smallest, 0.25, 0.02);
+    EXPECT_GT(largest, 0.7);
+  }
 }
 
 }  // namespace

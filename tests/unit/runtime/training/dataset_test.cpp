@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <numeric>
+#include <set>
 
 #include "runtime/data/files.h"
 #include "runtime/error.h"
@@ -107,6 +108,10 @@ TEST(ArrayDataset, RefusesWhatDoesNotFit) {
               images(bytes({2, 4}), {4}, {.augmentation = {.flip = true}});
             }).find("are for images"),
             std::string::npos);
+  EXPECT_NE(message_of([] {
+              images(bytes({2, 4, 4}), {4, 4}, {.augmentation = {.zoom = 0.5}});
+            }).find("zoom are for pictures in folders"),
+            std::string::npos);
   const std::string lengths = message_of([] {
     std::vector<Column> columns;
     columns.push_back({bytes({3, 2}), {"x", DType::kFloat, {4, 2}}, {}});
@@ -154,7 +159,8 @@ void make_folders(const dlc::test::TemporaryFolder& folder) {
 TEST(ImageFolder, NumbersClassesByName) {
   const dlc::test::TemporaryFolder folder;
   make_folders(folder);
-  const ImageFolder pictures = open_image_folder(folder.path().string(), kPictureFields, {.range = 1}, true);
+  const ImageFolder pictures =
+      open_image_folder(folder.path().string(), kPictureFields, {.conversion = {.range = 1}, .strict = true});
   EXPECT_EQ(pictures.classes, (std::vector<std::string>{"one", "two"}));
   ASSERT_EQ(pictures.data->size(), 3);
   EXPECT_EQ(pictures.data->group(0), 0);
@@ -168,6 +174,54 @@ TEST(ImageFolder, NumbersClassesByName) {
   EXPECT_LE(*std::max_element(x.begin(), x.end()), 1.0F);
 }
 
+TEST(ImageFolder, TakesTheClassesOfOtherData) {
+  const dlc::test::TemporaryFolder folder;
+  make_folders(folder);
+  auto open = [&](std::vector<std::string> classes) {
+    return open_image_folder(folder.path().string(), kPictureFields, {.classes = std::move(classes)});
+  };
+  const ImageFolder pictures = open({"zero", "one", "two"});
+  EXPECT_EQ(pictures.classes, (std::vector<std::string>{"zero", "one", "two"}));
+  EXPECT_EQ(pictures.data->group(0), 1);
+  EXPECT_EQ(pictures.data->group(2), 2);
+  EXPECT_NE(message_of([&] {
+              open({"zero", "two"});
+            }).find("one: the class is none of the training data"),
+            std::string::npos);
+}
+
+// A picture of 24 x 8 whose thirds are black, grey and white.
+TEST(ImageFolder, CutsTheMiddleOrARandomPart) {
+  const dlc::test::TemporaryFolder folder;
+  fs::create_directories(folder / "a");
+  std::string picture = "P5 24 8 255\n";
+  for (int i = 0; i < 24 * 8; ++i) picture += static_cast<char>(i % 24 / 8 * 127);
+  data::write_file(folder / "a/a.pgm", picture);
+  auto read = [&](const Conversion& conversion, std::optional<uint64_t> key) {
+    const ImageFolder pictures =
+        open_image_folder(folder.path().string(), kPictureFields, {.conversion = conversion, .strict = true});
+    std::vector<float> x(64);
+    int64_t label = 0;
+    void* const places[] = {x.data(), &label};
+    EXPECT_TRUE(pictures.data->read(0, key, places));
+    return x;
+  };
+  EXPECT_EQ(read({.center = 1}, {}), std::vector<float>(64, 127)) << "the middle third is the largest square";
+  const std::vector<float> whole = read({}, {});
+  EXPECT_EQ(whole.front(), 0);
+  EXPECT_EQ(whole.back(), 254);
+  const Conversion zooming{.augmentation = {.zoom = 0.1}};
+  EXPECT_EQ(read(zooming, {}), whole) << "nothing is random without a key";
+  std::set<std::vector<float>> seen;
+  for (uint64_t key = 0; key < 20; ++key) {
+    seen.insert(read(zooming, key));
+    EXPECT_EQ(read(zooming, key), read(zooming, key));
+  }
+  EXPECT_GT(seen.size(), 10U);
+  EXPECT_NE(message_of([&] { read({.center = 1.5}, {}); }).find("center: expected a share in [0, 1]"),
+            std::string::npos);
+}
+
 TEST(ImageFolder, LeavesOutPicturesThatCannotBeRead) {
   const dlc::test::TemporaryFolder folder;
   make_folders(folder);
@@ -175,16 +229,16 @@ TEST(ImageFolder, LeavesOutPicturesThatCannotBeRead) {
   std::vector<float> x(64);
   int64_t label = -1;
   void* const places[] = {x.data(), &label};
-  const ImageFolder some = open_image_folder(folder.path().string(), kPictureFields, {}, false);
+  const ImageFolder some = open_image_folder(folder.path().string(), kPictureFields, {});
   EXPECT_FALSE(some.data->read(1, 0, places));
-  const ImageFolder all = open_image_folder(folder.path().string(), kPictureFields, {}, true);
+  const ImageFolder all = open_image_folder(folder.path().string(), kPictureFields, {.strict = true});
   EXPECT_NE(message_of([&] { all.data->read(1, 0, places); }).find("broken.png"), std::string::npos);
 }
 
 TEST(ImageFolder, RefusesFoldersAndModelsThatDoNotFit) {
   const dlc::test::TemporaryFolder folder;
   auto open = [&](const std::vector<Field>& fields) {
-    return message_of([&] { open_image_folder(folder.path().string(), fields, {}, true); });
+    return message_of([&] { open_image_folder(folder.path().string(), fields, {.strict = true}); });
   };
   EXPECT_NE(open(kPictureFields).find("expected a folder for each class, found none"), std::string::npos);
   make_folders(folder);
@@ -196,8 +250,9 @@ TEST(ImageFolder, RefusesFoldersAndModelsThatDoNotFit) {
       std::string::npos);
   EXPECT_NE(open({kPictureFields[0], {"target", DType::kFloat, {4, 2}}}).find("have a class each"),
             std::string::npos);
-  EXPECT_NE(message_of([] { open_image_folder("/nowhere", kPictureFields, {}, true); }).find("/nowhere"),
-            std::string::npos);
+  EXPECT_NE(
+      message_of([] { open_image_folder("/nowhere", kPictureFields, {.strict = true}); }).find("/nowhere"),
+      std::string::npos);
 }
 
 }  // namespace

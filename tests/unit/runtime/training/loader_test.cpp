@@ -17,11 +17,11 @@ class Numbers : public Dataset {
  public:
   explicit Numbers(int64_t size) : size_(size) {}
   int64_t size() const override { return size_; }
-  bool read(int64_t index, uint64_t key, std::span<void* const> places) const override {
+  bool read(int64_t index, std::optional<uint64_t> key, std::span<void* const> places) const override {
     ++reads;
     if (index == faulty) fail(ErrorKind::kData, "sample {} is damaged", index);
     *static_cast<int64_t*>(places[0]) = index;
-    *static_cast<uint64_t*>(places[1]) = key;
+    *static_cast<uint64_t*>(places[1]) = key.value_or(0);
     return index != unreadable;
   }
 
@@ -117,6 +117,13 @@ TEST(Loader, KeepsOrderAndSubsetWhereAsked) {
   EXPECT_EQ(empty.next(), nullptr);
 }
 
+TEST(Loader, GivesNoKeysWhereNothingIsToBeAugmented) {
+  const Numbers data(10);
+  const Subset all = all_of(data);
+  Loader loader(data, all, fields(5), {.batch = 5, .augment = false});
+  EXPECT_EQ(read_epoch(loader, 2).keys, std::vector<uint64_t>(10, 0));
+}
+
 TEST(Loader, ReadsNoFurtherAheadThanAsked) {
   const Numbers data(1000);
   const Subset all = all_of(data);
@@ -157,11 +164,10 @@ TEST(Loader, GivesUnreadableSamplesNoWeightAndCountsThem) {
   const Subset all = all_of(data);
   Loader loader(data, all, fields(4), {.batch = 4, .shuffle = false});
   loader.start(0);
-  while (const Batch* batch = loader.next()) {
-    for (int64_t i = 0; i < 4; ++i) {
-      const bool counts = batch->fields[0].get_int(i) != 4 && i < batch->count;
-      EXPECT_EQ(batch->weights.get_double(i), counts ? 1 : 0);
-    }
+  const std::vector<double> weights = {1, 1, 1, 1, 0, 1, 1, 0};  // the last one fills the batch up
+  for (size_t at = 0; const Batch* batch = loader.next();) {
+    for (int64_t i = 0; i < 4; ++i) EXPECT_EQ(batch->weights.get_double(i), weights[at++]);
+    if (at == 8) EXPECT_EQ(batch->fields[0].get_int(0), 0) << "nothing of sample 4 is left";
   }
   EXPECT_EQ(loader.skipped(), 1);
 }

@@ -195,6 +195,15 @@ TEST(Trainer, StopsAtNumbersThatAreNotFinite) {
   EXPECT_TRUE(of_rate.starts_with("step ") && of_rate.find("last checkpoint is kept") != std::string::npos);
 }
 
+// Checkpoints of large models are written from where the states are.
+TEST(Stepper, ShowsStatesWithoutCopies) {
+  const Stepper stepper(tiny_programs(), tiny_states(), {.threads = 1});
+  const auto first = stepper.states(kAll);
+  const auto second = stepper.states(kAll);
+  ASSERT_FALSE(first.empty());
+  for (size_t i = 0; i < first.size(); ++i) EXPECT_EQ(first[i].second.data(), second[i].second.data());
+}
+
 TEST(Stepper, GivesTheSameForAnyNumberOfThreads) {
   auto data = tiny_data();
   const Subset all = all_of(*data);
