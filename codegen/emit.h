@@ -117,6 +117,9 @@ class KernelEmitter {
   void emit_stmt(const ir::Scatter& scatter);
   struct VectorReduction;
   void emit_vector_loop(const ir::For& loop);
+  void emit_vectors(const ir::For& loop, const std::vector<VectorReduction>& reductions);
+  std::vector<VectorReduction> start_reductions(const ir::For& loop);
+  void emit_serial_loop(const ir::For& loop);
   void emit_in_lanes(const ir::For& loop, llvm::Value* base, int width, llvm::Value* mask);
   void emit_vector_tail(const ir::For& loop, llvm::Value* begin, llvm::Value* end, int width);
   void finish_reduction(const VectorReduction& reduction);
@@ -134,6 +137,7 @@ class KernelEmitter {
   std::set<ir::VarId> mutable_;  // lets that a Reduce or Assign names
   std::map<ir::VarId, llvm::Value*>
       partials_;  // of the current vector loop: accumulators with one value per lane
+  const std::vector<VectorReduction>* shared_reductions_ = nullptr;  // of the serial loops around it
 };
 
 // Builds `for (i = begin; i < end; i += step)`; `body` gets i and may branch. Leaves the builder after the

@@ -32,6 +32,17 @@ void collect_reduces(const Block& block, std::vector<const ir::Reduce*>& out) {
   }
 }
 
+// The vector loop that is all there is inside of loops around it, if it does nothing but reduce: the lanes'
+// partial results then live through all of these loops.
+const ir::For* sole_vector_loop(const ir::For& loop) {
+  if (loop.body.size() != 1) return nullptr;
+  auto* inner = std::get_if<ir::For>(&loop.body[0].node);
+  if (inner == nullptr) return nullptr;
+  if (inner->kind != ir::LoopKind::kVector) return sole_vector_loop(*inner);
+  const bool reduces = inner->body.size() == 1 && std::holds_alternative<ir::Reduce>(inner->body[0].node);
+  return reduces ? inner : nullptr;
+}
+
 }  // namespace
 
 void KernelEmitter::find_mutable(const Block& block) {
@@ -55,11 +66,17 @@ void KernelEmitter::emit_stmt(const ir::For& loop) {
     emit_vector_loop(loop);
     return;
   }
-  emit_for(builder, emit_scalar(loop.begin), emit_scalar(loop.end), index(1), "loop", [&](llvm::Value* i) {
-    vars[loop.var] = i;
-    emit(loop.body);
-    vars.erase(loop.var);
-  });
+  const ir::For* vector =
+      lanes.width == 1 && shared_reductions_ == nullptr ? sole_vector_loop(loop) : nullptr;
+  if (vector == nullptr) {
+    emit_serial_loop(loop);
+    return;
+  }
+  const std::vector<VectorReduction> reductions = start_reductions(*vector);
+  shared_reductions_ = &reductions;
+  emit_serial_loop(loop);
+  shared_reductions_ = nullptr;
+  for (const VectorReduction& reduction : reductions) finish_reduction(reduction);
 }
 
 void KernelEmitter::emit_stmt(const ir::Store& stmt) { store(stmt.buffer, stmt.index, emit(stmt.value)); }
@@ -189,11 +206,8 @@ void KernelEmitter::emit_vector_tail(const ir::For& loop, llvm::Value* begin, ll
   });
 }
 
-void KernelEmitter::emit_vector_loop(const ir::For& loop) {
+std::vector<KernelEmitter::VectorReduction> KernelEmitter::start_reductions(const ir::For& loop) {
   const int width = vector_width(loop, target);
-  llvm::Value* begin = emit_scalar(loop.begin);
-  llvm::Value* end = emit_scalar(loop.end);
-
   std::vector<VectorReduction> reductions;
   std::vector<const ir::Reduce*> reduces;
   collect_reduces(loop.body, reduces);
@@ -203,21 +217,27 @@ void KernelEmitter::emit_vector_loop(const ir::For& loop) {
     for (const VectorReduction& reduction : reductions) known |= reduction.var == reduce->var;
     if (!known) reductions.push_back({reduce->var, reduce->combiner, reduce->value.type(), {}});
   }
-  const int unroll = reductions.empty() ? 1 : kReductionUnroll;
   for (VectorReduction& reduction : reductions) {
     Expr neutral = ir::neutral(reduction.combiner, reduction.type);
     auto* type = llvm::FixedVectorType::get(scalar_type(reduction.type), static_cast<unsigned>(width));
-    for (int u = 0; u < unroll; ++u) {
+    for (int u = 0; u < kReductionUnroll; ++u) {
       reduction.partials.push_back(slot(type, "partial"));
       builder.CreateStore(builder.CreateVectorSplat(static_cast<unsigned>(width), emit_scalar(neutral)),
                           reduction.partials.back());
     }
   }
+  return reductions;
+}
+
+void KernelEmitter::emit_vectors(const ir::For& loop, const std::vector<VectorReduction>& reductions) {
+  const int width = vector_width(loop, target);
+  const int unroll = reductions.empty() ? 1 : kReductionUnroll;
+  llvm::Value* end = emit_scalar(loop.end);
   auto use_partials = [&](int u) {
     for (const VectorReduction& r : reductions) partials_[r.var] = r.partials[static_cast<size_t>(u)];
   };
 
-  llvm::Value* at = begin;
+  llvm::Value* at = emit_scalar(loop.begin);
   for (int vectors : {unroll, 1}) {
     if (vectors == 1 && unroll > 1) use_partials(0);
     llvm::Value* step = index(static_cast<int64_t>(width) * vectors);
@@ -236,10 +256,25 @@ void KernelEmitter::emit_vector_loop(const ir::For& loop) {
   }
   use_partials(0);
   emit_vector_tail(loop, at, end, width);
-  for (const VectorReduction& reduction : reductions) {
-    partials_.erase(reduction.var);
-    finish_reduction(reduction);
+  for (const VectorReduction& reduction : reductions) partials_.erase(reduction.var);
+}
+
+void KernelEmitter::emit_vector_loop(const ir::For& loop) {
+  if (shared_reductions_ != nullptr) {
+    emit_vectors(loop, *shared_reductions_);
+    return;
   }
+  const std::vector<VectorReduction> reductions = start_reductions(loop);
+  emit_vectors(loop, reductions);
+  for (const VectorReduction& reduction : reductions) finish_reduction(reduction);
+}
+
+void KernelEmitter::emit_serial_loop(const ir::For& loop) {
+  emit_for(builder, emit_scalar(loop.begin), emit_scalar(loop.end), index(1), "loop", [&](llvm::Value* i) {
+    vars[loop.var] = i;
+    emit(loop.body);
+    vars.erase(loop.var);
+  });
 }
 
 }  // namespace dlc::codegen

@@ -158,7 +158,7 @@ class LayoutSolver {
     for (const ir::ContractionAxis& axis : c.axes) {
       const bool unit = axis.extent == ir::Dim(1);
       if ((axis.role == AxisRole::kK || axis.role == AxisRole::kN) && !unit) return false;
-      has_group |= axis.role == AxisRole::kBatch && !unit;
+      has_group |= axis.role == AxisRole::kBatch && !unit && !uses_of(c.b.index, axis.var).empty();
     }
     return has_group;
   }

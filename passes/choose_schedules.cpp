@@ -82,6 +82,7 @@ void schedule_contraction(ir::Program& program, ir::Region& region, size_t& at, 
       ++at;
     }
     if (is_scheduled) return;
+    sum_along_runs(program, c);
   }
   ir::LoopNest nest = contraction_to_loops(program, c);
   kernel.body = std::move(nest);

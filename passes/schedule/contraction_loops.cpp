@@ -1,6 +1,9 @@
 #include "passes/schedule/contraction_loops.h"
 
+#include <algorithm>
+
 #include "ir/kernel/lower.h"
+#include "passes/schedule/access.h"
 #include "passes/schedule/tap_range.h"
 
 namespace dlc::passes {
@@ -26,7 +29,31 @@ Expr element(const ir::Program& program, const ir::Operand& operand, DType type)
   return value;
 }
 
+void store_b_along(ir::Program& program, ir::Contraction& c, ir::VarId run) {
+  const ir::Buffer& source = program.buffer(c.b.buffer);
+  const std::vector<size_t> uses = uses_of(c.b.index, run);
+  if (source.kind != ir::BufferKind::kConstant || source.view || !source.order.empty()) return;
+  if (uses.size() != 1 || uses[0] + 1 == c.b.index.size()) return;
+  ir::Buffer copy = source;
+  copy.name += ".runs";
+  for (size_t i = 0; i < c.b.index.size(); ++i) {
+    if (i != uses[0]) copy.order.push_back(static_cast<int>(i));
+  }
+  copy.order.push_back(static_cast<int>(uses[0]));
+  c.b.buffer = program.add_buffer(std::move(copy));
+}
+
 }  // namespace
+
+void sum_along_runs(ir::Program& program, ir::Contraction& c) {
+  const auto run = std::find_if(c.axes.begin(), c.axes.end(), [&](const ContractionAxis& axis) {
+    return is_summed(axis) && axis.extent != ir::Dim(1) &&
+           is_contiguous(program, c.a.buffer, c.a.index, axis.var);
+  });
+  if (run == c.axes.end()) return;
+  store_b_along(program, c, run->var);
+  std::rotate(run, run + 1, c.axes.end());
+}
 
 ir::LoopNest contraction_to_loops(const ir::Program& program, const ir::Contraction& c) {
   const DType type = c.accumulator_type;

@@ -60,6 +60,14 @@ void replace_by_zero(ir::Contraction& c, VarId gone) {
   replace(c.epilogue);
 }
 
+// Of a single input channel, neighbouring taps are a run of A where no tap may lie outside of it.
+void take_tap_as_k(const ir::Program& program, const ir::Contraction& c, GemmForm& form) {
+  const auto tap = std::find_if(form.windows.begin(), form.windows.end(), [&](const ContractionAxis& axis) {
+    return axis.extent != Dim(1) && is_contiguous(program, c.a.buffer, c.a.index, axis.var);
+  });
+  if (tap != form.windows.end()) std::swap(*tap, form.k);
+}
+
 }  // namespace
 
 std::vector<ContractionAccess> accesses(const ir::Contraction& c) {
@@ -109,6 +117,7 @@ std::optional<GemmForm> gemm_form(const ir::Program& program, const ir::Contract
   form.k = pick(k, c.a.buffer, c.a.index);
   form.batch.insert(form.batch.end(), n.begin(), n.end());
   form.windows.insert(form.windows.begin(), k.begin(), k.end());
+  if (form.k.extent == Dim(1) && !c.a.padded) take_tap_as_k(program, c, form);
   return form;
 }
 

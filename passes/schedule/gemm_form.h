@@ -17,8 +17,8 @@ struct GemmForm {
   ir::ContractionAxis k;
 };
 
-// Nothing if there is no N or no K axis. k is the summed axis along which A is contiguous, if there is one; n
-// the N axis along which the output is.
+// Nothing if there is no N or no K axis. k is the summed axis along which A is contiguous, if there is one (a
+// tap of a window only where there is one channel and no padding); n the N axis along which the output is.
 std::optional<GemmForm> gemm_form(const ir::Program& program, const ir::Contraction& contraction);
 
 // Merges neighbouring M axes (and batch axes) that A, the output and the epilogue walk as one.

@@ -27,5 +27,20 @@ TEST(ChooseLayouts, ReordersOnlyWhatAContractionWrites) {
   EXPECT_TRUE(identical(before, after));
 }
 
+// The images of a convolution of one channel are no channels, be their number known or not.
+TEST(ChooseLayouts, LeavesImagesOutermost) {
+  auto graph = ir::parse_graph(R"(graph g(%x: f32[n, 1, 40], %w: f32[1, 1, 8]) {
+  %y = Conv(%x, %w) {strides = [2]}
+  %z = Conv(%y, %w)
+  return %z
+}
+)");
+  ir::Program program = ir::lower_to_kernels(*graph);
+  choose_layouts(program, {});
+  for (const ir::Buffer& buffer : program.buffers) {
+    if (!buffer.order.empty()) EXPECT_EQ(buffer.order.front(), 0) << buffer.name;
+  }
+}
+
 }  // namespace
 }  // namespace dlc::passes
