@@ -227,8 +227,8 @@ void check_flags(const Flags& flags) {
   if (is_library_file(flags.model)) {
     if (compiles)
       fail(ErrorKind::kUsage, "'{}' is compiled already: give such flags to dlc-compile", flags.model);
-    if (flags.compare || flags.explain)
-      fail(ErrorKind::kUsage, "--compare and --explain need an ONNX file, not a library");
+    if (flags.compare) fail(ErrorKind::kUsage, "--compare needs an ONNX file, not a library");
+    if (flags.explain) fail(ErrorKind::kUsage, "--explain needs an ONNX file, not a library");
   } else if (!flags.weights.empty()) {
     fail(ErrorKind::kUsage, "--weights goes with a library; the weights of an ONNX file lie where it says");
   }

@@ -194,6 +194,40 @@ bool concat_before_dequantize(Builder& b, Node& node) {
   return true;
 }
 
+bool quantizes_by_one_scale(const Node& node) {
+  return is_single(node.input(1)) && is_off(node, "block_size");
+}
+
+// The node with another value to quantise.
+Value* quantize(Builder& b, const Node& node, Value* value) {
+  std::vector<Value*> inputs(node.inputs().begin(), node.inputs().end());
+  inputs[0] = value;
+  return b.op("QuantizeLinear", std::move(inputs), node.attributes());
+}
+
+// What is joined or repeated to be quantised is joined and repeated as bytes.
+bool quantize_before_concat(Builder& b, Node& node) {
+  const Node* concat = sole_producer(node.input(0), "Concat");
+  if (concat == nullptr || !quantizes_by_one_scale(node)) return false;
+  std::vector<Value*> parts;
+  for (Value* part : concat->inputs()) parts.push_back(quantize(b, node, part));
+  b.replace(node, 0, b.op("Concat", std::move(parts), concat->attributes()));
+  return true;
+}
+
+bool quantize_before_resize(Builder& b, Node& node) {
+  const Node* resize = sole_producer(node.input(0), "Resize");
+  if (resize == nullptr || !quantizes_by_one_scale(node)) return false;
+  // Others compute with neighbours, or fill in a number.
+  if (resize->attribute<std::string>("mode", "nearest") != "nearest") return false;
+  if (resize->attribute<std::string>("coordinate_transformation_mode", "") == "tf_crop_and_resize")
+    return false;
+  std::vector<Value*> inputs(resize->inputs().begin(), resize->inputs().end());
+  inputs[0] = quantize(b, node, inputs[0]);
+  b.replace(node, 0, b.op("Resize", std::move(inputs), resize->attributes()));
+  return true;
+}
+
 // A scale for which a quantised number, dequantised and quantised again, is the same one.
 bool keeps_numbers(const Value* scale) {
   if (!scale->is_constant() || scale->dtype() != DType::kFloat) return false;
@@ -255,10 +289,8 @@ bool fold_result_scale(Builder& b, Node& node) {
   value = b.mul(product->sum, b.div(product->factor, divisor));
   if (bias != nullptr) value = b.add(value, b.div(bias, divisor));
   if (relu != nullptr) value = b.op("Relu", {value});
-  std::vector<Value*> inputs(node.inputs().begin(), node.inputs().end());
-  inputs[0] = value;
-  inputs[1] = b.reshape(b.scalar(scale->dtype(), 1), scale->shape());
-  b.replace(node, 0, b.op("QuantizeLinear", std::move(inputs), node.attributes()));
+  node.set_input(0, value);
+  node.set_input(1, b.reshape(b.scalar(scale->dtype(), 1), scale->shape()));
   return true;
 }
 
@@ -268,6 +300,8 @@ constexpr ir::Rule kRequantizeRules[] = {
 
 constexpr ir::Rule kRules[] = {
     {"cancel_quantize", "QuantizeLinear", cancel_quantize},
+    {"quantize_before_concat", "QuantizeLinear", quantize_before_concat},
+    {"quantize_before_resize", "QuantizeLinear", quantize_before_resize},
     {"raise_integer_conv", "Conv", raise_conv},
     {"raise_integer_matmul", "MatMul", raise_matmul},
     {"raise_integer_gemm", "Gemm", raise_gemm},
