@@ -75,6 +75,8 @@ class Compilation {
 
     name_ = c_identifier(options_.name.empty() ? graph.name() : options_.name);
     note_algorithms();
+    report_.choices = explain(program_, target_);
+    report_.choice_notes = std::move(pass_report.notes);
   }
 
   // The second one: optimised LLVM IR.

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "codegen/explain.h"
 #include "ir/graph.h"
 #include "passes/options.h"
 #include "runtime/program.h"
@@ -29,6 +30,8 @@ struct CompileReport {
   double seconds = 0;
   std::map<std::string, double> pass_seconds;
   std::vector<std::string> notes;  // where Winograd is used, ...
+  std::vector<KernelChoice> choices;
+  std::vector<std::string> choice_notes;  // why operators have not got the kernel that they might have
 };
 
 // The model as object files plus what a linker or loader needs beside it.

@@ -97,6 +97,7 @@ class KernelEmitter {
   llvm::Value* emit_math(const ir::ExprNode& e, const std::vector<llvm::Value*>& args);
   llvm::Value* emit_compare(const ir::ExprNode& e, llvm::Value* a, llvm::Value* b);
   llvm::Value* convert_float16(llvm::Value* value, DType from, DType to);
+  llvm::Value* emit_clamped_cast(llvm::Value* value, DType to);
   llvm::Value* emit_cast(llvm::Value* value, DType from, DType to);
   llvm::Value* emit_min_max(const ir::ExprNode& e, llvm::Value* a, llvm::Value* b);
   llvm::Value* emit_load(const ir::ExprNode& e, llvm::Value* guard, Memo& memo);

@@ -287,7 +287,7 @@ class DepthwiseEmitter {
     }
     for (int v = 0; v < channels.vectors; ++v) {
       llvm::Value* from = inside ? builder_.CreateSelect(inside, pointer, zeros(v, channels)) : pointer;
-      llvm::Value* value = load(c_.a.buffer, from, v, channels);
+      llvm::Value* value = without_zero_point(load(c_.a.buffer, from, v, channels), inside);
       for (auto [column, tap] : uses) {
         llvm::AllocaInst* slot = accumulators_[static_cast<size_t>(column * channels.vectors + v)];
         llvm::Value* sum = builder_.CreateLoad(slot->getAllocatedType(), slot);
@@ -295,6 +295,18 @@ class DepthwiseEmitter {
         builder_.CreateStore(multiply_add(emitter_, value, weight, sum), slot);
       }
     }
+  }
+
+  // Elements of A in the accumulator's type; those outside count as zero points.
+  llvm::Value* without_zero_point(llvm::Value* value, llvm::Value* inside) {
+    if (!c_.a.zero_point) return value;
+    llvm::Value* zero = emitter_.emit_scalar(ir::cast(c_.a.zero_point, c_.accumulator_type));
+    if (auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(value->getType()))
+      zero = builder_.CreateVectorSplat(vector->getNumElements(), zero);
+    value =
+        is_float(c_.accumulator_type) ? builder_.CreateFSub(value, zero) : builder_.CreateSub(value, zero);
+    if (!inside) return value;
+    return builder_.CreateSelect(inside, value, llvm::Constant::getNullValue(value->getType()));
   }
 
   // Where a load of vector `vector` finds zeros.

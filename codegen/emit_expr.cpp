@@ -1,6 +1,9 @@
 // Scalar expressions -> LLVM values, in one lane or in SIMD lanes.
 #include <llvm/IR/Intrinsics.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "codegen/emit.h"
 #include "passes/expand_small_floats.h"
 #include "runtime/error.h"
@@ -12,6 +15,31 @@ using ir::Expr;
 using ir::ExprNode;
 using ir::ExprOp;
 namespace Intrinsic = llvm::Intrinsic;
+
+namespace {
+
+// Whether two constants keep a float within an integer type, unless it is NaN.
+bool is_clamped_to(const Expr& e, DType type) {
+  if (!is_float(e.type()) || bit_width(e.type()) < 32 || !is_integer(type)) return false;
+  const double limit = std::ldexp(1.0, std::min(bit_width(type), 32) - 2);
+  const double low = is_signed(type) ? -2 * limit : 0;
+  const double high = is_signed(type) ? 2 * limit - 1 : 4 * limit - 1;
+  // The largest integers of 32 bits are no floats.
+  const double exact_high = std::min(high, std::ldexp(1.0, 30));
+  bool has_low = false, has_high = false;
+  for (const Expr* at = &e; (*at)->op == ExprOp::kMin || (*at)->op == ExprOp::kMax;) {
+    const ExprNode& node = **at;
+    if (node.args[1]->op != ExprOp::kFloat) break;
+    const double bound = node.args[1]->real;
+    // What is outside of this one decides which of two bounds that cross holds: both are within.
+    if (!(bound >= low && bound <= exact_high)) break;
+    (node.op == ExprOp::kMin ? has_high : has_low) = true;
+    at = &node.args[0];
+  }
+  return has_low && has_high;
+}
+
+}  // namespace
 
 llvm::Value* KernelEmitter::emit(const Expr& e) {
   Memo memo;
@@ -89,6 +117,7 @@ llvm::Value* KernelEmitter::emit_operation(const ExprNode& e, const std::vector<
     case ExprOp::kGe:
       return emit_compare(e, args[0], args[1]);
     case ExprOp::kCast:
+      if (is_clamped_to(e.args[0], e.type)) return emit_clamped_cast(args[0], e.type);
       return emit_cast(args[0], e.args[0].type(), e.type);
     case ExprOp::kBitcast: {
       llvm::Type* type = scalar_type(e.type);
@@ -300,6 +329,16 @@ llvm::Value* KernelEmitter::convert(llvm::Value* value, DType from, DType to) {
   lanes = saved;
   vars.erase(kValue);
   return result;
+}
+
+// Of a float that is within the integer type or NaN, which becomes 0.
+llvm::Value* KernelEmitter::emit_clamped_cast(llvm::Value* value, DType to) {
+  llvm::Type* type = scalar_type(to);
+  if (auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(value->getType()))
+    type = llvm::FixedVectorType::get(type, vector->getNumElements());
+  llvm::Value* is_number = builder.CreateFCmpORD(value, value);
+  value = builder.CreateSelect(is_number, value, llvm::Constant::getNullValue(value->getType()));
+  return is_signed(to) ? builder.CreateFPToSI(value, type) : builder.CreateFPToUI(value, type);
 }
 
 llvm::Value* KernelEmitter::emit_cast(llvm::Value* value, DType from, DType to) {

@@ -39,7 +39,9 @@ class GemmEmitter {
     KernelSignature& signature = emitter_.signature;
     signature.task_count = batch * row_blocks * panel_blocks;
     const Dim depth = count(problem_.form.windows) * problem_.form.k.extent;
-    signature.work = ir::floor_div(batch * rows * panels * depth, Dim(4)) + Dim(1);
+    signature.work =
+        ir::floor_div(batch * rows * panels * depth, Dim(4 * problem_.contraction.schedule.group)) + Dim(1);
+    fill_padding();
     constant_rows_ = rows.constant();
     constant_panels_ = panels.constant();
     if (problem_.form.n.extent.is_constant()) {
@@ -60,6 +62,16 @@ class GemmEmitter {
   }
 
  private:
+  // Bytes that stand for padding and that only the run knows.
+  void fill_padding() {
+    const ir::Operand& a = problem_.contraction.a;
+    if (!has_padding_in_scratch(a)) return;
+    const int64_t bytes = byte_size(a.zero_point.type(), problem_.form.k.extent.value());
+    emitter_.signature.scratch_bytes = std::max(emitter_.signature.scratch_bytes, bytes);
+    builder_.CreateMemSet(function_->getArg(4), emitter_.emit_scalar(a.zero_point),
+                          static_cast<uint64_t>(bytes), llvm::Align(1));
+  }
+
   void block(llvm::Value* batch, llvm::Value* row, llvm::Value* row_end, llvm::Value* panel,
              llvm::Value* panel_end) {
     llvm::Value* step = emitter_.index(plan_.rows);
@@ -136,7 +148,7 @@ class GemmEmitter {
 void emit_gemm(KernelEmitter& emitter, const ir::Contraction& contraction, const std::string& name) {
   std::optional<passes::GemmForm> form = passes::gemm_form(emitter.program, contraction);
   check(form.has_value(), "a contraction with the form of a matrix product");
-  const GemmPlan plan = plan_gemm(emitter.target, *form, contraction.accumulator_type);
+  const GemmPlan plan = plan_gemm(emitter.target, emitter.program, contraction, *form);
   llvm::Module& module = *emitter.builder.GetInsertBlock()->getModule();
   const TileProblem problem{module,      emitter.program, emitter.target, emitter.signature,
                             contraction, *form,           plan,           name};

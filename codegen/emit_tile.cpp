@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "codegen/accumulate.h"
+#include "codegen/emit_dot.h"
 #include "codegen/emit_kernel.h"
 #include "runtime/error.h"
 
@@ -61,6 +62,7 @@ class TileEmitter {
         emitter_(function, problem.program, problem.target, problem.signature),
         builder_(emitter_.builder),
         first_row_(function->getArg(4)),
+        scratch_(function->getArg(2)),
         first_panel_(function->getArg(5)) {
     emitter_.use_scratch(function->getArg(2), problem.scratch);
     set_vars(problem.form.batch, unflatten(emitter_, function->getArg(3), extents(problem.form.batch)));
@@ -71,12 +73,11 @@ class TileEmitter {
   }
 
   void run() {
+    llvm::Type* element = emitter_.scalar_type(p_.contraction.accumulator_type);
     for (int r = 0; r < rows_; ++r) {
-      for (const Column& column : columns_) {
-        llvm::Type* type = vector_of(emitter_.scalar_type(p_.contraction.accumulator_type), column);
-        accumulators_.push_back(emitter_.slot(type, "acc"));
-        builder_.CreateStore(llvm::Constant::getNullValue(type), accumulators_.back());
-      }
+      for (const Column& column : columns_) accumulators_.push_back(zero_slot(element, column.lanes));
+      if (p_.contraction.schedule.row_sum != VarId::kNone)
+        row_sums_.push_back(zero_slot(element, p_.plan.lanes));
       llvm::Value* row = builder_.CreateAdd(first_row_, emitter_.index(r));
       coordinates_.push_back(unflatten(emitter_, row, extents(p_.form.m)));
     }
@@ -95,6 +96,13 @@ class TileEmitter {
 
   void set_vars(const std::vector<ContractionAxis>& axes, const std::vector<llvm::Value*>& values) {
     for (size_t i = 0; i < axes.size(); ++i) emitter_.vars[axes[i].var] = values[i];
+  }
+
+  llvm::AllocaInst* zero_slot(llvm::Type* element, int lanes) {
+    llvm::Type* type = llvm::FixedVectorType::get(element, static_cast<unsigned>(lanes));
+    llvm::AllocaInst* slot = emitter_.slot(type, "acc");
+    builder_.CreateStore(llvm::Constant::getNullValue(type), slot);
+    return slot;
   }
 
   static llvm::Type* vector_of(llvm::Type* element, const Column& column) {
@@ -119,7 +127,7 @@ class TileEmitter {
              });
   }
 
-  // Address of A at k = 0 for one row; rows of the padding read zeros instead.
+  // Address of A at k = 0 for one row; rows of the padding read something else instead.
   llvm::Value* row_pointer(int row) {
     set_vars(p_.form.m, coordinates_[static_cast<size_t>(row)]);
     const ir::Operand& a = p_.contraction.a;
@@ -138,19 +146,22 @@ class TileEmitter {
       inside = inside ? builder_.CreateAnd(inside, in_range) : in_range;
     }
     if (!inside) return pointer;
-    return builder_.CreateSelect(inside, pointer, zero_row());
+    return builder_.CreateSelect(inside, pointer, padding_row());
   }
 
-  // Zeros for one whole run along k.
-  llvm::Value* zero_row() {
+  // What padding reads as for one whole run along k: zeros, or the zero points of bytes.
+  llvm::Value* padding_row() {
     check(p_.form.k.extent.is_constant(), "padding needs a constant number of channels");
-    const int64_t bytes =
-        byte_size(p_.program.buffer(p_.contraction.a.buffer).dtype, p_.form.k.extent.value());
-    auto* type = llvm::ArrayType::get(builder_.getInt8Ty(), static_cast<uint64_t>(bytes + 64));
-    const std::string name = "dlc.zeros." + std::to_string(bytes);
+    const ir::Operand& a = p_.contraction.a;
+    if (has_padding_in_scratch(a)) return scratch_;
+    const int64_t bytes = byte_size(p_.program.buffer(a.buffer).dtype, p_.form.k.extent.value());
+    const auto value = static_cast<uint8_t>(a.zero_point ? a.zero_point->integer : 0);
+    const std::string name = fmt::format("dlc.padding.{}.{}", bytes, value);
     if (auto* known = p_.module.getNamedGlobal(name)) return known;
-    auto* global = new llvm::GlobalVariable(p_.module, type, true, llvm::GlobalValue::PrivateLinkage,
-                                            llvm::ConstantAggregateZero::get(type), name);
+    const std::vector<uint8_t> row(static_cast<size_t>(bytes + 64), value);
+    llvm::Constant* data = llvm::ConstantDataArray::get(p_.module.getContext(), row);
+    auto* global = new llvm::GlobalVariable(p_.module, data->getType(), true,
+                                            llvm::GlobalValue::PrivateLinkage, data, name);
     global->setAlignment(llvm::Align(64));
     return global;
   }
@@ -175,6 +186,7 @@ class TileEmitter {
       if (j > 0) distance = builder_.CreateAdd(ahead_, panel_distance(j));
       streams.ahead.push_back(builder_.CreateGEP(builder_.getInt8Ty(), streams.panels[0], distance));
     }
+    if (p_.contraction.schedule.group > 1) return sum_groups(streams);
     llvm::Value* a_step = emitter_.dim(stride_of_k(a));
     emit_for(builder_, emitter_.index(0), emitter_.dim(p_.form.k.extent), emitter_.index(1), "k",
              [&](llvm::Value* k) {
@@ -233,6 +245,76 @@ class TileEmitter {
     }
   }
 
+  // ---- Bytes, in groups along k ----
+
+  void sum_groups(const Streams& streams) {
+    DotEmitter dot(emitter_, p_.program.buffer(p_.contraction.a.buffer).dtype == DType::kInt8);
+    const Dim& depth = p_.form.k.extent;
+    const int group = p_.contraction.schedule.group;
+    llvm::Value* whole = emitter_.dim(ir::floor_div(depth, Dim(group)));
+    emit_for(builder_, emitter_.index(0), whole, emitter_.index(1), "k",
+             [&](llvm::Value* k) { add_group(dot, streams, k, group); });
+    if (depth.is_constant()) {
+      if (depth.value() % group != 0) add_group(dot, streams, whole, static_cast<int>(depth.value() % group));
+      return;
+    }
+    llvm::Value* rest = builder_.CreateSRem(emitter_.dim(depth), emitter_.index(group));
+    for (int count = 1; count < group; ++count) {
+      emit_if(builder_, builder_.CreateICmpEQ(rest, emitter_.index(count)), "rest",
+              [&] { add_group(dot, streams, whole, count); });
+    }
+  }
+
+  // Adds the group numbered k, of which A has `count` elements.
+  void add_group(DotEmitter& dot, const Streams& streams, llvm::Value* k, int count) {
+    const int group = p_.contraction.schedule.group;
+    std::vector<std::vector<llvm::Value*>> columns;
+    llvm::Value* panel_offset = builder_.CreateMul(k, emitter_.index(kPanel * group));
+    for (const Column& column : columns_) {
+      llvm::Value* offset = builder_.CreateAdd(panel_offset, emitter_.index(column.offset * group));
+      auto* type =
+          llvm::FixedVectorType::get(builder_.getInt8Ty(), static_cast<unsigned>(column.lanes * group));
+      llvm::Value* at =
+          builder_.CreateGEP(builder_.getInt8Ty(), streams.panels[static_cast<size_t>(column.panel)], offset);
+      columns.push_back(dot.prepare_b(builder_.CreateAlignedLoad(type, at, llvm::Align(4))));
+    }
+    for (int r = 0; r < rows_; ++r) {
+      llvm::Value* bytes = load_group(streams.rows[static_cast<size_t>(r)], k, count);
+      std::map<int, std::vector<llvm::Value*>> prepared;  // by the number of lanes
+      auto row = [&](int lanes) -> const std::vector<llvm::Value*>& {
+        std::vector<llvm::Value*>& a = prepared[lanes];
+        if (a.empty()) a = dot.prepare_a(bytes, lanes);
+        return a;
+      };
+      auto add = [&](llvm::AllocaInst* slot, int lanes, const std::vector<llvm::Value*>& b) {
+        llvm::Value* sum = builder_.CreateLoad(slot->getAllocatedType(), slot);
+        builder_.CreateStore(dot.add(row(lanes), b, sum), slot);
+      };
+      for (size_t c = 0; c < columns_.size(); ++c) add(accumulator(r, c), columns_[c].lanes, columns[c]);
+      if (!row_sums_.empty())
+        add(row_sums_[static_cast<size_t>(r)], p_.plan.lanes, dot.ones(p_.plan.lanes, count));
+    }
+  }
+
+  // `count` bytes of a row of A, the first one lowest.
+  llvm::Value* load_group(llvm::Value* row, llvm::Value* k, int count) {
+    const Dim stride = stride_of_k(p_.contraction.a);
+    llvm::Value* first = builder_.CreateMul(k, emitter_.dim(stride * Dim(p_.contraction.schedule.group)));
+    llvm::Type* byte = builder_.getInt8Ty();
+    llvm::Type* type = builder_.getInt32Ty();
+    llvm::Value* at = builder_.CreateGEP(byte, row, first);
+    if (count == p_.contraction.schedule.group && stride == Dim(1))
+      return builder_.CreateAlignedLoad(type, at, llvm::Align(1));
+    llvm::Value* group = nullptr;
+    for (int i = 0; i < count; ++i) {
+      llvm::Value* element = builder_.CreateGEP(byte, at, emitter_.dim(stride * Dim(i)));
+      element = builder_.CreateZExt(builder_.CreateAlignedLoad(byte, element, llvm::Align(1)), type);
+      element = builder_.CreateShl(element, static_cast<uint64_t>(8 * i));
+      group = group ? builder_.CreateOr(group, element) : element;
+    }
+    return group;
+  }
+
   Dim stride_of_k(const ir::Operand& operand) const {
     ir::Strides strides = ir::strides_of(p_.program, operand.buffer).value();
     Dim total = 0;
@@ -280,10 +362,20 @@ class TileEmitter {
         if (left) emitter_.lanes.mask = lanes_below(emitter_, builder_.CreateSub(left, offset), column.lanes);
         llvm::AllocaInst* sum = accumulator(r, i);
         emitter_.vars[c.accumulator] = builder_.CreateLoad(sum->getAllocatedType(), sum);
+        if (!row_sums_.empty()) emitter_.vars[c.schedule.row_sum] = row_sum(r, column.lanes);
         emitter_.store(c.out, c.out_index, emitter_.emit_vector(c.epilogue));
         emitter_.lanes = {};
       }
     }
+  }
+
+  // In every lane.
+  llvm::Value* row_sum(int row, int lanes) {
+    llvm::AllocaInst* slot = row_sums_[static_cast<size_t>(row)];
+    llvm::Value* sum = builder_.CreateLoad(slot->getAllocatedType(), slot);
+    if (lanes == p_.plan.lanes) return sum;
+    return builder_.CreateVectorSplat(static_cast<unsigned>(lanes),
+                                      builder_.CreateExtractElement(sum, uint64_t{0}));
   }
 
   const TileProblem& p_;
@@ -294,13 +386,19 @@ class TileEmitter {
   KernelEmitter emitter_;
   llvm::IRBuilder<>& builder_;
   llvm::Value* first_row_;
+  llvm::Value* scratch_;
   llvm::Value* first_panel_;
   llvm::Value* ahead_ = nullptr;
   std::vector<llvm::AllocaInst*> accumulators_;         // of each row, by column vector
+  std::vector<llvm::AllocaInst*> row_sums_;             // of A, in every lane; empty if they are not needed
   std::vector<std::vector<llvm::Value*>> coordinates_;  // of each row, along the M axes
 };
 
 }  // namespace
+
+bool has_padding_in_scratch(const ir::Operand& a) {
+  return a.padded && a.zero_point && a.zero_point->op != ir::ExprOp::kInt;
+}
 
 llvm::Function* emit_tile(const TileProblem& problem, int rows, int panels, int last_columns) {
   const int columns = (panels - 1) * kPanel + last_columns;

@@ -25,6 +25,10 @@ struct TileProblem {
   int ahead = 0;
 };
 
+// Whether what is padded of A reads a run along K that the caller has put at the beginning of the scratch
+// memory: zero points that only the run knows.
+bool has_padding_in_scratch(const ir::Operand& a);
+
 // A function (buffers, dims, scratch, batch, first row, first panel, arguments...) that computes `rows` x
 // `panels * kPanel` elements of the output. All rows exist; of the last panel's columns those beyond N are
 // not stored. `last_columns` below kPanel: N is known to end after as many columns of the last panel, and

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "codegen/emit_dot.h"
+
 namespace dlc::codegen {
 
 using ir::Dim;
@@ -10,6 +12,8 @@ namespace {
 
 constexpr int64_t kUnknownExtent = 256;
 constexpr int64_t kWantedTasks = 8;
+// More rows whose distance is a multiple of 4 KB fight for one set of the first-level cache.
+constexpr int kMaxRows = 8;
 constexpr int64_t kMinTaskWork =
     1 << 18;  // multiply-adds of a task below which splitting further does not pay
 
@@ -49,6 +53,22 @@ double product_cycles(const Target& target, int vectors, int64_t rows, int64_t p
   return cycles;
 }
 
+// Rows and accumulators of a tile of bytes that fits the registers beside what is prepared of A and B.
+void plan_byte_tile(const Target& target, bool row_sums, GemmPlan& plan) {
+  const DotKind kind = dot_kind(target);
+  const int parts = kind == DotKind::kVnni ? 1 : kind == DotKind::kPairs ? 2 : 4;
+  const int product = kind == DotKind::kVnni ? 0 : 1, ones = row_sums ? 1 : 0;
+  const int free = target.vector_registers - parts - product - ones;
+  auto fits = [&](int rows, int panels) {
+    return panels * plan.vectors * (rows + parts) + ones * rows <= free;
+  };
+  plan.rows = kMaxRows;
+  while (plan.rows > 1 && !fits(plan.rows, 1)) --plan.rows;
+  int panels = 1;
+  while (fits(plan.rows, panels + 1)) ++panels;
+  plan.max_accumulators = plan.rows * panels * plan.vectors;
+}
+
 }  // namespace
 
 TileShape choose_tile(const Target& target, int vectors, int64_t rows, int64_t panels, int max_rows) {
@@ -72,26 +92,28 @@ int GemmPlan::panels_for(int tile_rows) const {
   return std::clamp(limit, 1, 4);
 }
 
-GemmPlan plan_gemm(const Target& target, const passes::GemmForm& form, DType accumulator) {
+GemmPlan plan_gemm(const Target& target, const ir::Program& program, const ir::Contraction& c,
+                   const passes::GemmForm& form) {
+  const DType accumulator = c.accumulator_type;
   GemmPlan plan;
   plan.lanes = std::min(kPanel, target.vector_bits / bit_width(accumulator));
   plan.vectors = kPanel / plan.lanes;
   const bool wide = target.vector_registers >= 32;
   plan.max_accumulators = wide ? 24 : 12;
+  plan.rows = std::clamp(wide ? kMaxRows : 12 / plan.vectors, 1, kMaxRows);
+  if (c.schedule.group > 1) plan_byte_tile(target, c.schedule.row_sum != ir::VarId::kNone, plan);
 
   const int64_t m = total_extent(form.m, kUnknownExtent);
   const int64_t batch = total_extent(form.batch, 1);
   const int64_t depth = total_extent(form.windows, 9) * total_extent({form.k}, kUnknownExtent);
   const int64_t panels = (total_extent({form.n}, kUnknownExtent) + kPanel - 1) / kPanel;
 
-  // More than 8 rows whose distance is a multiple of 4 KB fight for one set of the first-level cache.
-  plan.rows = std::max(1, wide ? 8 : 12 / plan.vectors);
-  if (plan.rows > 8) plan.rows = 8;
   plan.rows = static_cast<int>(std::min<int64_t>(plan.rows, m));
   plan.panels = static_cast<int>(std::min<int64_t>(plan.panels_for(plan.rows), panels));
 
   // The rows of one task are read once per panel group: they stay in half of the second-level cache.
-  const int64_t cached_rows = target.l2_bytes / 2 / (depth * (bit_width(accumulator) / 8));
+  const int64_t row_bytes = byte_size(program.buffer(c.a.buffer).dtype, depth);
+  const int64_t cached_rows = target.l2_bytes / 2 / std::max<int64_t>(1, row_bytes);
   plan.block_rows = round_up(std::clamp<int64_t>(cached_rows, 4 * plan.rows, 240), plan.rows);
   plan.block_rows = std::min(plan.block_rows, round_up(m, plan.rows));
   plan.block_panels = panels;

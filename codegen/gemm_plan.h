@@ -32,6 +32,7 @@ struct GemmPlan {
 };
 
 // Chosen from the problem's extents alone; unknown extents count as large.
-GemmPlan plan_gemm(const Target& target, const passes::GemmForm& form, DType accumulator);
+GemmPlan plan_gemm(const Target& target, const ir::Program& program, const ir::Contraction& contraction,
+                   const passes::GemmForm& form);
 
 }  // namespace dlc::codegen

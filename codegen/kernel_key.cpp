@@ -43,8 +43,8 @@ class KeyWriter {
   }
 
   void contraction(const ir::Contraction& c) {
-    put("contraction {} {} {} {}", static_cast<int>(c.schedule.algorithm), c.schedule.panel,
-        c.schedule.winograd_tile, static_cast<int>(c.accumulator_type));
+    put("contraction {} {} {} {} {}", static_cast<int>(c.schedule.algorithm), c.schedule.panel,
+        c.schedule.winograd_tile, c.schedule.group, static_cast<int>(c.accumulator_type));
     for (const ir::ContractionAxis& axis : c.axes) {
       put(" axis {} {} {}", variable(axis.var), static_cast<int>(axis.role), axis.extent.to_string());
     }
@@ -54,6 +54,7 @@ class KeyWriter {
       if (operand->zero_point) expr(operand->zero_point);
     }
     put(" out {}", variable(c.accumulator));
+    if (c.schedule.row_sum != VarId::kNone) put(" rows {}", variable(c.schedule.row_sum));
     access(c.out, c.out_index);
     expr(c.epilogue);
   }

@@ -10,6 +10,7 @@
 #include "passes/schedule/gemm_form.h"
 #include "passes/schedule/loop_nest.h"
 #include "passes/schedule/pack.h"
+#include "passes/schedule/pack_bytes.h"
 #include "passes/schedule/winograd_weights.h"
 
 namespace dlc::passes {
@@ -41,7 +42,7 @@ bool padding_fits(const Contraction& c, const GemmForm& form) {
 }
 
 bool runs_as_gemm(const ir::Program& program, const Contraction& c, const GemmForm& form) {
-  if (c.a.zero_point.get() || c.b.zero_point.get()) return false;
+  if ((c.a.zero_point.get() || c.b.zero_point.get()) && !is_byte_product(program, c)) return false;
   if (!padding_fits(c, form)) return false;
   if (constant_or(form.n.extent, 64) <= kNarrow) return false;
   const bool constant_b = program.buffer(ir::root_of(program, c.b.buffer)).kind == ir::BufferKind::kConstant;
@@ -64,23 +65,25 @@ void schedule_contraction(ir::Program& program, ir::Region& region, size_t& at, 
     }
   } else {
     collapse_axes(program, c);
-    std::optional<ir::Kernel> pack;
+    std::vector<ir::Kernel> packs;
     if (c.schedule.winograd_tile != 0) {
       schedule_winograd(program, c, winograd_form(program, c).value(), c.schedule.winograd_tile);
     } else if (std::optional<DepthwiseForm> depthwise = depthwise_form(program, c)) {
-      pack = schedule_depthwise(program, c, *depthwise);
+      packs = schedule_depthwise(program, c, *depthwise);
     } else if (std::optional<GemmForm> form = gemm_form(program, c);
                form && runs_as_gemm(program, c, *form)) {
-      pack = pack_operand(program, c, *form);
+      packs = is_byte_product(program, c) ? pack_bytes(program, c, *form) : pack_operand(program, c, *form);
     }
     const bool is_scheduled = c.schedule.algorithm != ir::Algorithm::kNaive;
-    if (pack) {
-      pack->origin = kernel.origin;
-      schedule_loop_nest(program, std::get<ir::LoopNest>(pack->body), program);
-      region.steps.insert(region.steps.begin() + static_cast<std::ptrdiff_t>(at),
-                          ir::Step{ir::KernelStep{std::move(*pack)}});
-      ++at;
+    for (ir::Kernel& pack : packs) {
+      pack.origin = kernel.origin;
+      schedule_loop_nest(program, std::get<ir::LoopNest>(pack.body), program);
     }
+    const auto here = region.steps.begin() + static_cast<std::ptrdiff_t>(at);
+    std::vector<ir::Step> steps;
+    for (ir::Kernel& pack : packs) steps.push_back({ir::KernelStep{std::move(pack)}});
+    at += steps.size();
+    region.steps.insert(here, steps.begin(), steps.end());
     if (is_scheduled) return;
     sum_along_runs(program, c);
   }

@@ -80,7 +80,7 @@ class Manager {
 
   void apply(const Pass& pass) {
     if (auto* run = std::get_if<GraphPass>(&pass.run)) {
-      PassContext context{options_, rewrites_};
+      PassContext context{options_, rewrites_, nullptr, &report_.notes};
       (*run)(graph_, context);
     } else if (auto* lower = std::get_if<LowerPass>(&pass.run)) {
       ir::verify(graph_, ir::GraphStage::kExpanded);

@@ -19,6 +19,8 @@ struct PassContext {
   ir::RewriteCounter& rewrites;
   // Where expand_composites() collects the faults of nodes, which it then erases; null: it throws the first.
   std::vector<std::string>* faults = nullptr;
+  // Where passes say why a node does not run as it might, "Conv 'c' (output 'y'): ..."; null: nobody asks.
+  std::vector<std::string>* notes = nullptr;
 };
 
 using GraphPass = void (*)(ir::Graph&, PassContext&);
@@ -40,9 +42,10 @@ struct Pass {
 struct PassReport {
   std::vector<std::pair<std::string, double>> seconds;  // in the order of execution
   int64_t rewrites = 0;
-  int graph_nodes = 0;   // before lowering
-  bool stopped = false;  // by Options::stop_after
-  bool lowered = false;  // if not, the program is empty and the graph is the result
+  int graph_nodes = 0;             // before lowering
+  bool stopped = false;            // by Options::stop_after
+  std::vector<std::string> notes;  // PassContext::notes
+  bool lowered = false;            // if not, the program is empty and the graph is the result
 };
 
 // Runs the passes in order. The graph is changed; the result is empty if `stop_after` names a graph pass.

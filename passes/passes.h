@@ -20,6 +20,12 @@ void fold_constants(ir::Graph& graph, PassContext& context);
 // cancels, branches that are known. Results change by rounding only.
 void simplify(ir::Graph& graph, PassContext& context);
 
+// Lets convolutions and matrix products of dequantised values run on the integers, with scales applied to
+// their sums, and movement of such values move the integers. To go before constants are folded, which would
+// make floats of quantised weights. Results change by rounding only: a value that is quantised again, by one
+// step at most.
+void raise_integers(ir::Graph& graph, PassContext& context);
+
 // Finds operators that exporters have written as chains of simpler ones: LayerNormalization, Gelu, Swish,
 // HardSwish, Mish. Results change by rounding only.
 void raise_idioms(ir::Graph& graph, PassContext& context);

@@ -40,7 +40,11 @@ std::vector<Pass> pipeline(const Options& options) {
         schedule,
     };
   }
-  std::vector<Pass> passes = normalizing_passes();
+  std::vector<Pass> passes = {
+      {.name = "eliminate", .run = eliminate},
+      {.name = "raise_integers", .run = raise_integers},
+  };
+  for (const Pass& pass : normalizing_passes()) passes.push_back(pass);
   const Pass others[] = {
       // Everything has a kernel afterwards.
       expand,

@@ -14,6 +14,7 @@
 #include "runtime/error.h"
 #include "runtime/output_file.h"
 #include "tools/check_model.h"
+#include "tools/explain.h"
 #include "tools/progress.h"
 #include "tools/tool.h"
 
@@ -58,6 +59,7 @@ struct Flags {
   codegen::CompileOptions compile;
   std::string dump_dir;
   bool check = false;
+  bool explain = false;
   bool quiet = false;
 };
 
@@ -96,6 +98,8 @@ void add_flags(CLI::App& app, Flags& flags) {
   app.add_flag("--profile", flags.compile.profile, "Let dlc-run --profile measure the library's kernels");
   app.add_flag("--check", flags.check,
                "List everything in the model that would not compile, without compiling, and end");
+  app.add_flag("--explain", flags.explain,
+               "Print for every operator which kernel it got, and why it got no better one");
   app.add_flag("-q,--quiet", flags.quiet, "No progress and no summary");
   add_pass_flags(app, flags.compile.passes, flags.dump_dir);
   app.add_option("--stop-after", flags.compile.passes.stop_after,
@@ -136,6 +140,9 @@ std::string choose_name(const Flags& flags, const std::string& output) {
 void check_outputs(const Flags& flags, const Form& form, const std::string& output) {
   if (!form.is_code && (!flags.header.empty() || !flags.compile.weights_file.empty())) {
     fail(ErrorKind::kUsage, "--header and --weights go with --emit so, archive or obj");
+  }
+  if (!form.is_code && flags.explain) {
+    fail(ErrorKind::kUsage, "--explain goes with --emit so, archive or obj");
   }
   if (stops_early(flags) && (form.is_code || form.name == "llvm" || form.name == "asm")) {
     fail(ErrorKind::kUsage, "--stop-after goes with --emit graph or kernels");
@@ -182,6 +189,7 @@ void write_code(std::unique_ptr<ir::Graph> graph, const Flags& flags, const Form
   if (header) header->commit();
   progress.clear();
   if (!flags.quiet) print_summary(report, output);
+  if (flags.explain) fmt::print("{}", format_choices(report));
 }
 
 std::string text_form(ir::Graph& graph, const Flags& flags, const Form& form) {

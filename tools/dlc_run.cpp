@@ -8,6 +8,7 @@
 #include "runtime/output_file.h"
 #include "tools/bench.h"
 #include "tools/compare.h"
+#include "tools/explain.h"
 #include "tools/inputs.h"
 #include "tools/list_operators.h"
 #include "tools/model_source.h"
@@ -52,6 +53,7 @@ struct Flags {
   std::string precision = "fp32";
   std::string profile;
   bool operators = false;
+  bool explain = false;
   bool quiet = false;
 };
 
@@ -136,6 +138,8 @@ void add_flags(CLI::App& app, Flags& flags) {
       ->check(CLI::IsMember({"fp32"}));
   app.add_option("--weights", flags.weights, "The weights of a library compiled with --weights")
       ->type_name("FILE");
+  app.add_flag("--explain", flags.explain,
+               "Print for every operator which kernel it got, and why it got no better one; then end");
   app.add_flag("--operators", flags.operators, "List the operators that dlc knows, and end");
   app.add_flag("-q,--quiet", flags.quiet, "Print results only");
   add_pass_flags(app, flags.compile.passes, flags.dump_dir);
@@ -203,9 +207,10 @@ int run_once(const Flags& flags, const LoadedModel& model, const std::vector<Val
 
 // Flags that would be without effect.
 void check_flags(const Flags& flags) {
-  const int modes =
-      int(!flags.test.empty()) + int(flags.compare) + int(flags.bench) + int(!flags.profile.empty());
-  if (modes > 1) fail(ErrorKind::kUsage, "--test, --compare, --bench and --profile exclude each other");
+  const int modes = int(!flags.test.empty()) + int(flags.compare) + int(flags.bench) +
+                    int(!flags.profile.empty()) + int(flags.explain);
+  if (modes > 1)
+    fail(ErrorKind::kUsage, "--test, --compare, --bench, --profile and --explain exclude each other");
   if (flags.json && !flags.bench) fail(ErrorKind::kUsage, "--json goes with --bench");
   const bool prints_outputs = modes == 0;
   if (!prints_outputs && (!flags.output_dir.empty() || flags.top > 0 || !flags.labels.empty())) {
@@ -223,6 +228,7 @@ void check_flags(const Flags& flags) {
     if (compiles)
       fail(ErrorKind::kUsage, "'{}' is compiled already: give such flags to dlc-compile", flags.model);
     if (flags.compare) fail(ErrorKind::kUsage, "--compare needs an ONNX file, not a library");
+    if (flags.explain) fail(ErrorKind::kUsage, "--explain needs an ONNX file, not a library");
   } else if (!flags.weights.empty()) {
     fail(ErrorKind::kUsage, "--weights goes with a library; the weights of an ONNX file lie where it says");
   }
@@ -242,6 +248,10 @@ int run(Flags& flags) {
   flags.compile.profile = !flags.profile.empty();
   const LoadedModel model =
       load_model(flags.model, parse_shapes(flags.inputs.shapes), flags.compile, flags.weights, progress);
+  if (flags.explain) {
+    fmt::print("{}", format_choices(model.report));
+    return kExitDone;
+  }
   const InputSet inputs = make_inputs(model.program.inputs(), flags.inputs);
   print_notes(flags, inputs.notes);
   if (flags.bench) {

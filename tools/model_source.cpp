@@ -26,17 +26,19 @@ LoadedModel load_model(const std::string& path, const Shapes& shapes, codegen::C
                        const std::string& weights_file, Progress& progress) {
   const Clock::time_point start = Clock::now();
   if (is_library_file(path)) {
-    return {runtime::load_library(path, weights_file), true, 0, ms_since(start)};
+    return {runtime::load_library(path, weights_file), true, 0, ms_since(start), {}};
   }
   progress.show("reading the model");
   const std::unique_ptr<ir::Graph> graph = frontend::read_model(path, {.input_shapes = shapes});
   options.passes.progress = [&](std::string_view pass, int index, int count) {
     progress.show(pass, index + 1, count);
   };
-  runtime::Program program = codegen::compile(*graph, options);
+  codegen::CompiledModel compiled = codegen::compile_to_object(*graph, options);
+  codegen::CompileReport report = std::move(compiled.report);
+  runtime::Program program = codegen::load(std::move(compiled));
   progress.clear();
   const double ms = ms_since(start);
-  return {std::move(program), false, ms, ms};
+  return {std::move(program), false, ms, ms, std::move(report)};
 }
 
 }  // namespace dlc::tools

@@ -15,8 +15,9 @@ namespace dlc::tools {
 struct LoadedModel {
   runtime::Program program;
   bool is_library = false;
-  double compile_ms = 0;  // reading and compiling; 0 for a library
-  double load_ms = 0;     // until it can run
+  double compile_ms = 0;               // reading and compiling; 0 for a library
+  double load_ms = 0;                  // until it can run
+  codegen::CompileReport report = {};  // not of a library
 };
 
 bool is_library_file(const std::string& path);  // by its first bytes

@@ -29,6 +29,11 @@ Expr inside(const Operand& operand, const Contraction& contraction, const Shape&
 
 }  // namespace
 
+Expr unsigned_byte(const Expr& byte) {
+  const Expr wide = cast(byte, DType::kInt32);
+  return byte.type() == DType::kInt8 ? wide + integer(128, DType::kInt32) : wide;
+}
+
 bool is_summed(AxisRole role) { return role == AxisRole::kK || role == AxisRole::kWindow; }
 
 Expr operand_value(const Operand& operand, const Contraction& contraction, const Program& program) {
@@ -46,6 +51,15 @@ Expr epilogue_value(const Contraction& contraction, const Program& program) {
               program.buffer(contraction.out).dtype);
 }
 
+// A of a contraction of groups.
+Expr grouped_value(const Operand& operand, const Contraction& contraction, const Program& program) {
+  const Buffer& buffer = program.buffer(operand.buffer);
+  const Expr value = unsigned_byte(load(operand.buffer, buffer.dtype, operand.index));
+  if (!operand.padded) return value;
+  const Expr padding = unsigned_byte(operand.zero_point ? operand.zero_point : integer(0, buffer.dtype));
+  return select(inside(operand, contraction, buffer.shape), value, padding);
+}
+
 LoopNest expand_contraction(const Contraction& contraction, const Program& program) {
   std::vector<VarId> outer, summed;
   Shape outer_shape, summed_shape;
@@ -53,13 +67,18 @@ LoopNest expand_contraction(const Contraction& contraction, const Program& progr
     (is_summed(axis.role) ? summed : outer).push_back(axis.var);
     (is_summed(axis.role) ? summed_shape : outer_shape).push_back(axis.extent);
   }
-  const Expr product =
-      operand_value(contraction.a, contraction, program) * operand_value(contraction.b, contraction, program);
-  Block body = {let(contraction.accumulator, constant(contraction.accumulator_type, 0))};
-  for (Stmt& stmt :
-       nest(summed, summed_shape, 0, {reduce_into(contraction.accumulator, Combiner::kSum, product)})) {
-    body.push_back(std::move(stmt));
+  const ContractionSchedule& schedule = contraction.schedule;
+  const Expr a = schedule.group > 1 ? grouped_value(contraction.a, contraction, program)
+                                    : operand_value(contraction.a, contraction, program);
+  const Expr product = a * operand_value(contraction.b, contraction, program);
+  const Expr zero = constant(contraction.accumulator_type, 0);
+  Block body = {let(contraction.accumulator, zero)};
+  Block terms = {reduce_into(contraction.accumulator, Combiner::kSum, product)};
+  if (schedule.row_sum != VarId::kNone) {
+    body.push_back(let(schedule.row_sum, zero));
+    terms.push_back(reduce_into(schedule.row_sum, Combiner::kSum, a));
   }
+  for (Stmt& stmt : nest(summed, summed_shape, 0, std::move(terms))) body.push_back(std::move(stmt));
   body.push_back(store(contraction.out, contraction.out_index, epilogue_value(contraction, program)));
   return {nest(outer, outer_shape, outer.size(), std::move(body))};
 }

@@ -13,6 +13,9 @@ LoopNest expand_contraction(const Contraction& contraction, const Program& progr
 // a padded index leaves the buffer.
 Expr operand_value(const Operand& operand, const Contraction& contraction, const Program& program);
 
+// A byte of A as a contraction of groups reads it: int8 is shifted up by 128.
+Expr unsigned_byte(const Expr& byte);
+
 // The value that is stored; the accumulator converted to the output's type where there is no epilogue.
 Expr epilogue_value(const Contraction& contraction, const Program& program);
 

@@ -164,6 +164,13 @@ struct ContractionSchedule {
   int panel = 16;
   bool b_packed = false;
   int winograd_tile = 0;  // output tile m of F(m x m, taps x taps)
+  // kGemm of bytes, more than 1: so many elements along K lie beside each other in B, which is of int8:
+  // [N / panel][K / group][panel][group], zero-filled. The sum is that of B as it is and of A as
+  // unsigned_byte() has it: zero points are the epilogue's business. What is padded of A reads as its zero
+  // point.
+  int group = 1;
+  // The sum of A alone over kK and kWindow, for the epilogue; kNone where that does not need it.
+  VarId row_sum = VarId::kNone;
 };
 
 // out[out_index] = epilogue(sum over kK, kWindow of A[...] * B[...]) for all kBatch, kM, kN axes. The sum is

@@ -298,6 +298,7 @@ ContractionSchedule ProgramReader::schedule() {
   result.panel = static_cast<int>(reader_.integer());
   result.b_packed = reader_.accept("packed");
   if (reader_.accept("winograd")) result.winograd_tile = static_cast<int>(reader_.integer());
+  if (reader_.accept("group")) result.group = static_cast<int>(reader_.integer());
   return result;
 }
 
@@ -319,11 +320,17 @@ Contraction ProgramReader::contraction() {
   result.accumulator_type = exprs_.type();
   result.accumulator = exprs_.variable();
   exprs_.declare(result.accumulator, result.accumulator_type);
+  VarId row_sum = VarId::kNone;
+  if (reader_.accept("row_sum")) {
+    row_sum = exprs_.variable();
+    exprs_.declare(row_sum, result.accumulator_type);
+  }
   result.out = exprs_.buffer();
   result.out_index = exprs_.index();
   reader_.expect("=");
   if (!reader_.accept("none")) result.epilogue = exprs_.expression();
   if (reader_.accept("schedule")) result.schedule = schedule();
+  result.schedule.row_sum = row_sum;
   reader_.expect("}");
   return result;
 }

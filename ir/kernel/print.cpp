@@ -78,6 +78,7 @@ std::string schedule_text(const ContractionSchedule& schedule) {
       fmt::format("schedule {} panel {}", name_in(algorithm_names(), schedule.algorithm), schedule.panel);
   if (schedule.b_packed) text += " packed";
   if (schedule.winograd_tile != 0) text += fmt::format(" winograd {}", schedule.winograd_tile);
+  if (schedule.group != 1) text += fmt::format(" group {}", schedule.group);
   return text;
 }
 
@@ -89,6 +90,7 @@ void Printer::print(const Contraction& contraction) {
   line("a = " + operand_text(contraction.a));
   line("b = " + operand_text(contraction.b));
   line(fmt::format("sum {} {}", dlc::name(contraction.accumulator_type), var_text(contraction.accumulator)));
+  if (contraction.schedule.row_sum != VarId::kNone) line("row_sum " + var_text(contraction.schedule.row_sum));
   line(fmt::format("{} = {}", index_text(contraction.out, contraction.out_index),
                    to_string(contraction.epilogue)));
   line(schedule_text(contraction.schedule));

@@ -21,8 +21,9 @@
 //     a = %0[v0, v1] padded zero_point 3:u8
 //     b = %4[v1]
 //     sum f32 v2
+//     row_sum v6                                   may be absent
 //     %5[v0] = max(v2, 0.0)
-//     schedule gemm panel 16 packed winograd 4
+//     schedule gemm panel 16 packed winograd 4 group 4
 //   }
 //   attention "attention" "Attention 'a'" {
 //     batch v0 in {batch}

@@ -160,6 +160,8 @@ void verify_contraction(const Contraction& contraction, const Program& program, 
     if (is_summed(axis.role)) exprs.forget(axis.var);  // not for the epilogue
   }
   exprs.declare(contraction.accumulator, contraction.accumulator_type);
+  if (contraction.schedule.row_sum != VarId::kNone)
+    exprs.declare(contraction.schedule.row_sum, contraction.accumulator_type);
   if (!contraction.epilogue) return;
   exprs.expression(contraction.epilogue, false);
   const DType expected = program.buffer(contraction.out).dtype;

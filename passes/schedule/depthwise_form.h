@@ -28,7 +28,7 @@ std::optional<DepthwiseForm> depthwise_form(const ir::Program& program, const ir
 
 // Stores B with the channel innermost and marks the contraction kDepthwise. For a B that is known at run time
 // only, the returned kernel makes the copy and goes before the contraction.
-std::optional<ir::Kernel> schedule_depthwise(ir::Program& program, ir::Contraction& contraction,
-                                             const DepthwiseForm& form);
+std::vector<ir::Kernel> schedule_depthwise(ir::Program& program, ir::Contraction& contraction,
+                                           const DepthwiseForm& form);
 
 }  // namespace dlc::passes

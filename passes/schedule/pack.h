@@ -1,18 +1,16 @@
 // Packing of the B operand of a matrix product into panels.
 #pragma once
 
-#include <optional>
+#include <vector>
 
 #include "passes/schedule/gemm_form.h"
 
 namespace dlc::passes {
 
-inline constexpr int64_t kPanelColumns = 16;
-
 // Replaces B by a buffer [batch axes that B has..., ceil(N / 16), windows..., K, 16] whose columns beyond N
 // are zero, and marks the contraction kGemm. A constant B is packed here and now; for others the returned
 // kernel does it at run time and goes before the contraction.
-std::optional<ir::Kernel> pack_operand(ir::Program& program, ir::Contraction& contraction,
-                                       const GemmForm& form);
+std::vector<ir::Kernel> pack_operand(ir::Program& program, ir::Contraction& contraction,
+                                     const GemmForm& form);
 
 }  // namespace dlc::passes

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "passes/schedule/constant_walk.h"
-#include "passes/schedule/pack.h"
+#include "passes/schedule/panels.h"
 #include "passes/schedule/winograd_transform.h"
 
 namespace dlc::passes {

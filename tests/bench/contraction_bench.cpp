@@ -1,5 +1,5 @@
 // Times generated contraction kernels alone, warm, on one thread: GFLOP/s of matrix products and
-// convolutions.
+// convolutions, of floats and of bytes.
 //
 //   contraction_bench            the built-in list
 //   contraction_bench conv       the problems whose names contain "conv"
@@ -35,6 +35,14 @@ Tensor random_tensor(std::vector<int64_t> shape, uint32_t seed) {
   return tensor;
 }
 
+Tensor random_bytes(DType type, std::vector<int64_t> shape, uint32_t seed) {
+  Tensor tensor(type, std::move(shape));
+  std::mt19937 generator(seed);
+  for (int64_t i = 0; i < tensor.size(); ++i)
+    tensor.mutable_as<uint8_t>()[i] = static_cast<uint8_t>(generator());
+  return tensor;
+}
+
 struct Problem {
   ir::Program program;
   double flops = 0;
@@ -51,7 +59,7 @@ ir::BufferId add(ir::Program& program, ir::Shape shape, std::vector<int> order =
 ir::BufferId add_constant(ir::Program& program, Tensor tensor) {
   ir::Buffer buffer;
   buffer.kind = ir::BufferKind::kConstant;
-  buffer.dtype = DType::kFloat;
+  buffer.dtype = tensor.dtype();
   for (int64_t extent : tensor.shape()) buffer.shape.push_back(extent);
   buffer.constant = std::move(tensor);
   return program.add_buffer(std::move(buffer));
@@ -79,6 +87,23 @@ Problem matrix_product(int64_t m, int64_t n, int64_t k) {
   c.out_index = {ir::var(vm), ir::var(vn)};
   add_contraction(problem, std::move(c));
   return problem;
+}
+
+// u8 x s8 with a zero point of A, requantised to u8.
+void make_bytes(Problem& problem) {
+  ir::Program& p = problem.program;
+  auto& c = std::get<ir::Contraction>(std::get<ir::KernelStep>(p.main.steps.back().node).kernel.body);
+  for (const ir::BufferId id : {c.a.buffer, c.out}) p.buffer(id).dtype = DType::kUint8;
+  ir::Buffer& weights = p.buffer(c.b.buffer);
+  weights.dtype = DType::kInt8;
+  weights.constant = random_bytes(DType::kInt8, weights.constant.shape(), 2);
+  c.a.zero_point = ir::integer(113, DType::kUint8);
+  c.accumulator_type = DType::kInt32;
+  const ir::Expr scaled =
+      ir::cast(ir::var(c.accumulator, DType::kInt32), DType::kFloat) * ir::real(0.0003, DType::kFloat);
+  const ir::Expr shifted = ir::unary(ir::ExprOp::kRoundEven, scaled) + ir::real(128);
+  const ir::Expr clamped = ir::min(ir::max(shifted, ir::real(0)), ir::real(255));
+  c.epilogue = ir::cast(ir::cast(clamped, DType::kInt32), DType::kUint8);
 }
 
 Problem convolution(int64_t size, int64_t in, int64_t out, int64_t window, int64_t stride) {
@@ -169,9 +194,10 @@ void bench(const std::string& name, const MakeProblem& make_problem) {
   std::vector<void*> buffers;
   for (ir::BufferId id : signature.buffers) {
     const ir::Buffer& buffer = problem.program.buffer(id);
-    keep.push_back(buffer.kind == ir::BufferKind::kConstant
-                       ? buffer.constant
-                       : random_tensor(ir::static_shape(buffer.shape), 1));
+    keep.push_back(buffer.kind == ir::BufferKind::kConstant ? buffer.constant
+                   : buffer.dtype == DType::kFloat
+                       ? random_tensor(ir::static_shape(buffer.shape), 1)
+                       : random_bytes(buffer.dtype, ir::static_shape(buffer.shape), 1));
     buffers.push_back(keep.back().mutable_data());
   }
   const int64_t tasks = signature.task_count.value();
@@ -193,15 +219,7 @@ void bench(const std::string& name, const MakeProblem& make_problem) {
              tasks);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  if (argc == 4) {
-    const int64_t m = std::atoll(argv[1]), n = std::atoll(argv[2]), k = std::atoll(argv[3]);
-    bench("product", [&] { return matrix_product(m, n, k); });
-    return 0;
-  }
-  if (argc == 2) filter = argv[1];
+void bench_products() {
   for (auto [m, n, k] : std::vector<std::array<int64_t, 3>>{{1024, 1024, 1024},
                                                             {128, 768, 768},
                                                             {128, 3072, 768},
@@ -212,7 +230,15 @@ int main(int argc, char** argv) {
                                                             {3136, 64, 64}}) {
     bench(fmt::format("product {}x{}x{}", m, n, k),
           [m = m, n = n, k = k] { return matrix_product(m, n, k); });
+    bench(fmt::format("bytes {}x{}x{}", m, n, k), [m = m, n = n, k = k] {
+      Problem problem = matrix_product(m, n, k);
+      make_bytes(problem);
+      return problem;
+    });
   }
+}
+
+void bench_convolutions() {
   for (auto [size, in, out, window, stride] : std::vector<std::array<int64_t, 5>>{{56, 64, 64, 3, 1},
                                                                                   {28, 128, 128, 3, 1},
                                                                                   {14, 256, 256, 3, 1},
@@ -228,7 +254,16 @@ int main(int argc, char** argv) {
           [size = size, in = in, out = out, window = window, stride = stride] {
             return convolution(size, in, out, window, stride);
           });
+    bench(fmt::format("bytes conv {}x{} {}->{} s{}", size, window, in, out, stride),
+          [size = size, in = in, out = out, window = window, stride = stride] {
+            Problem problem = convolution(size, in, out, window, stride);
+            make_bytes(problem);
+            return problem;
+          });
   }
+}
+
+void bench_depthwise() {
   for (auto [size, channels, window, stride] : std::vector<std::array<int64_t, 4>>{{112, 32, 3, 1},
                                                                                    {112, 96, 3, 2},
                                                                                    {56, 144, 3, 1},
@@ -246,4 +281,18 @@ int main(int argc, char** argv) {
             return depthwise(size, channels, window, stride);
           });
   }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc == 4) {
+    const int64_t m = std::atoll(argv[1]), n = std::atoll(argv[2]), k = std::atoll(argv[3]);
+    bench("product", [&] { return matrix_product(m, n, k); });
+    return 0;
+  }
+  if (argc == 2) filter = argv[1];
+  bench_products();
+  bench_convolutions();
+  bench_depthwise();
 }

@@ -60,6 +60,14 @@ TEST(DlcCompile, ChecksAModel) {
   expect_fault(writes, 2, "--check writes nothing");
 }
 
+TEST(DlcCompile, ExplainsTheChoiceOfKernels) {
+  const TemporaryFolder folder;
+  const ProcessResult result = compile({digits_model(), "-q", "--explain"}, {.folder = folder.path()});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(matches(result.out, "f32 contraction, register tiles, packed weights\n")) << result.out;
+  expect_fault(compile({"--explain", "--emit", "graph", digits_model()}), 2, "--explain goes with --emit so");
+}
+
 TEST(DlcCompile, NamesTheOutputAfterTheModel) {
   const TemporaryFolder folder;
   ASSERT_EQ(compile({digits_model()}, {.folder = folder.path()}).code, 0);

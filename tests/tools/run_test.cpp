@@ -187,6 +187,13 @@ TEST(DlcRun, ComparesWithReferenceCompilation) {
   EXPECT_TRUE(matches(strict.out, "first divergent node: ")) << strict.out;
 }
 
+TEST(DlcRun, ExplainsTheChoiceOfKernels) {
+  const ProcessResult result = run({digits_model(), "-q", "--explain"});
+  EXPECT_EQ(result.code, 0) << result.out;
+  EXPECT_TRUE(matches(result.out, "Conv .*  conv.*  f32 contraction, register tiles, packed weights\n"))
+      << result.out;
+}
+
 TEST(DlcRun, RunsTestCases) {
   const TemporaryFolder folder;
   const fs::path cases = onnx_cases_dir() / "node";
@@ -251,6 +258,7 @@ INSTANTIATE_TEST_SUITE_P(
         FaultCase{"test_nothing", {"--test", "."}, 2, "'\\.' holds no model\\.onnx"},
         FaultCase{"test_no_folder", {"--test", "nowhere"}, 2, "'nowhere' is no folder"},
         FaultCase{"compare_library", {"m.so", "--compare"}, 2, "needs an ONNX file"},
+        FaultCase{"explain_library", {"m.so", "--explain"}, 2, "needs an ONNX file"},
         FaultCase{"cpu_of_library", {"m.so", "--cpu", "x86-64-v3"}, 2, "compiled already"},
         FaultCase{"weights_of_model", {kModel, "--weights", "w.bin"}, 2, "--weights goes with a library"},
         FaultCase{"shape_of_library",

@@ -48,6 +48,17 @@ contraction "matmul" "MatMul 'm'" {
   %1[v3, v4] = f32(v6) + neg(%3[v3, 0])
   schedule gemm panel 8 packed winograd 4
 }
+contraction "matmulinteger" "" {
+  m v20 in 4
+  n v21 in 4
+  k v22 in 4
+  a = %0[v20, v22]
+  b = %4[v22, v21]
+  sum i32 v23
+  row_sum v24
+  %1[v20, v21] = f32(v23 - v24)
+  schedule gemm panel 16 packed group 4
+}
 attention "attention" "Attention 'a'" {
   batch v7 in {n}
   row v8 in 4
@@ -100,7 +111,7 @@ TEST(KernelText, RoundTrips) {
   const Program program = parse_program(kEverything);
   EXPECT_EQ(to_text(program), kEverything);
   EXPECT_EQ(to_text(parse_program(to_text(program))), kEverything);
-  EXPECT_EQ(program.next_var, 20);
+  EXPECT_EQ(program.next_var, 25);
 }
 
 TEST(KernelText, KeepsTheShapeOfTrees) {

@@ -25,8 +25,12 @@ namespace {
 
 const std::map<std::string, GraphPass>& golden_passes() {
   static const std::map<std::string, GraphPass> passes = {
-      {"eliminate", eliminate},       {"fold_constants", fold_constants},       {"simplify", simplify},
-      {"raise_idioms", raise_idioms}, {"expand_composites", expand_composites},
+      {"eliminate", eliminate},
+      {"fold_constants", fold_constants},
+      {"simplify", simplify},
+      {"raise_idioms", raise_idioms},
+      {"expand_composites", expand_composites},
+      {"raise_integers", raise_integers},
   };
   return passes;
 }

@@ -1,0 +1,34 @@
+#include "tools/explain.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace dlc::tools {
+namespace {
+
+constexpr size_t kWidest = 60;  // of a column
+
+// Long names keep their end, which tells nodes apart.
+std::string clipped(const std::string& text) {
+  return text.size() <= kWidest ? text : "..." + text.substr(text.size() - kWidest + 3);
+}
+
+}  // namespace
+
+std::string format_choices(const codegen::CompileReport& report) {
+  size_t origins = 0, kernels = 0;
+  for (const codegen::KernelChoice& choice : report.choices) {
+    origins = std::max(origins, clipped(choice.origin).size());
+    kernels = std::max(kernels, clipped(choice.kernel).size());
+  }
+  std::string text;
+  for (const codegen::KernelChoice& choice : report.choices) {
+    text += fmt::format("{:{}}  {:{}}  {}\n", clipped(choice.origin), origins, clipped(choice.kernel),
+                        kernels, choice.how);
+  }
+  for (const std::string& note : report.choice_notes) text += note + "\n";
+  return text;
+}
+
+}  // namespace dlc::tools
