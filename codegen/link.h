@@ -1,6 +1,7 @@
 // Linking compiled models into files, by LLD in this process.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,10 @@ struct LinkInput {
 // model's C header. Written atomically. Error(kIo) where it cannot be written, Error(kUsage) for another
 // machine than this.
 void link_shared_library(const LinkInput& input, const std::string& path);
+
+// The same of several models' parts, for the exports given instead.
+void link_parts(std::span<const LinkInput> parts, const std::vector<std::string>& exports,
+                const std::string& path);
 
 // One relocatable object with code and constants; to be linked with libdlcrt.a, libc and libm.
 void link_object(const LinkInput& input, const std::string& path);
