@@ -50,9 +50,10 @@ class StepBuilder {
     run_passes(normalizing_passes(), *graph_, Options());
     for (size_t i = 0; i < statistics_.size(); ++i) slots_[statistics_[i]].out = running(i);
     LossNodes nodes = add_loss(*graph_, options_.loss, target_, weights_);
-    Value* norm = nodes.total;
-    if (kind_ != StepKind::kEvaluate) norm = add_backward(nodes.loss);
-    return finish(nodes.loss, norm);
+    Value* norm = trains() ? add_backward(nodes.loss) : nodes.total;
+    Builder builder(*graph_);
+    if (kind_ != StepKind::kGradients) nodes.loss = builder.cast(nodes.loss, DType::kFloat);
+    return finish(nodes.loss, builder.cast(norm, DType::kFloat));
   }
 
  private:
@@ -99,7 +100,7 @@ class StepBuilder {
       Value* input = make_input(*graph_, parameter.name, name, type);
       slots_.push_back({{name, role, type, ir::static_shape(input->shape())}, input});
     }
-    if (kind_ == StepKind::kEvaluate) return;
+    if (kind_ == StepKind::kEvaluate || kind_ == StepKind::kGradients) return;
     const std::vector<std::string> moments = moment_names(options_.optimizer);
     for (size_t i : trained_) {
       const State parameter = slots_[i].state;
@@ -155,7 +156,8 @@ class StepBuilder {
     for (size_t i = 0; i < all.size(); ++i) {
       if (all[i] == nullptr) continue;
       reached.push_back(trained_[i]);
-      gradients.push_back(averaged(trained_[i], all[i]));
+      const bool is_plain = options_.accumulate <= 1 || kind_ == StepKind::kGradients;
+      gradients.push_back(is_plain ? all[i] : averaged(trained_[i], all[i]));
     }
     if (gradients.empty()) {
       fail(ErrorKind::kModel, "the loss depends on none of the {} trained parameters", trained_.size());
@@ -165,6 +167,10 @@ class StepBuilder {
     }
     Value* norm = add_norm(*graph_, gradients);
     if (kind_ == StepKind::kAccumulate) return norm;
+    if (kind_ == StepKind::kGradients) {
+      for (size_t i = 0; i < reached.size(); ++i) slots_[reached[i]].out = gradients[i];
+      return norm;
+    }
     if (options_.clip.norm > 0) gradients = clip_norm(*graph_, gradients, norm, options_.clip.norm);
     for (size_t i = 0; i < reached.size(); ++i) update(slots_[reached[i]], gradients[i]);
     return norm;
@@ -172,7 +178,6 @@ class StepBuilder {
 
   // The sum of what earlier batches and this one give to the average gradient.
   Value* averaged(size_t i, Value* gradient) {
-    if (options_.accumulate <= 1) return gradient;
     Builder builder(*graph_);
     Slot& accumulator = slot(slots_[i].state.name + ".gradient");
     Term share = Term(builder, gradient) * (1.0 / static_cast<double>(options_.accumulate));
