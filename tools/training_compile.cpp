@@ -16,10 +16,14 @@ int compile_library(const std::string& model, const TrainingFlags& flags, const 
   const codegen::CompileOptions options{.cpu = flags.cpu, .threads = flags.threads};
   const std::string named_after = files.header.empty() ? files.library : files.header;
   const std::string name = codegen::step_library_name(files.name.empty() ? named_after : files.name);
-  auto compile = [&](const char* what, StepKind kind) -> codegen::StepModel {
+  auto compile = [&](const char* program, StepKind kind) -> codegen::StepModel {
     codegen::CompileOptions own = options;
-    own.name = codegen::step_program_name(name, what);
-    passes::StepGraph step = build_graph(opened, *opened.graph, flags, kind);
+    own.name = codegen::step_program_name(name, program);
+    const bool is_fitted = kind != StepKind::kEvaluate && flags.max_megabytes > 0;
+    const passes::Recompute what = is_fitted
+                                       ? compile_fitted(opened, *opened.graph, flags, kind, options).what
+                                       : passes::Recompute::kNothing;
+    passes::StepGraph step = build_graph(opened, *opened.graph, flags, kind, what);
     return {codegen::compile_to_object(std::move(step.graph), own), std::move(step.layout)};
   };
   codegen::StepLibrary library{.name = name,

@@ -53,7 +53,10 @@ class StepBuilder {
     Value* norm = trains() ? add_backward(nodes.loss) : nodes.total;
     Builder builder(*graph_);
     if (kind_ != StepKind::kGradients) nodes.loss = builder.cast(nodes.loss, DType::kFloat);
-    return finish(nodes.loss, builder.cast(norm, DType::kFloat));
+    StepGraph result = finish(nodes.loss, builder.cast(norm, DType::kFloat));
+    if (trains())
+      result.recompute = recompute(*result.graph, forward_values(*result.graph), options_.recompute);
+    return result;
   }
 
  private:
@@ -206,6 +209,16 @@ class StepBuilder {
     if (options_.average <= 0) return;
     Slot& average = slot(parameter.state.name + std::string(training::kAverageEnding));
     average.out = add_average(*graph_, options_.average, scalars_, average.in, nodes.parameter);
+  }
+
+  // Loss, outputs of the model and statistics: what there would be without a backward pass.
+  std::vector<Value*> forward_values(const ir::Graph& graph) const {
+    std::vector<Value*> values = {graph.outputs()[0]};
+    for (size_t i = 0; i < outputs_; ++i) values.push_back(graph.outputs()[training::kScalarOutputs + i]);
+    for (size_t i : statistics_) {
+      if (slots_[i].out != nullptr) values.push_back(slots_[i].out);
+    }
+    return values;
   }
 
   StepGraph finish(Value* loss, Value* norm) {

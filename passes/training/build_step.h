@@ -9,6 +9,7 @@
 #include "ir/graph.h"
 #include "passes/training/options.h"
 #include "passes/training/parameters.h"
+#include "passes/training/recompute.h"
 #include "runtime/training/step.h"
 
 namespace dlc::passes {
@@ -16,6 +17,7 @@ namespace dlc::passes {
 struct StepGraph {
   std::unique_ptr<ir::Graph> graph;
   training::StepLayout layout;  // of its inputs and outputs, see there
+  RecomputePlan recompute = {};
 };
 
 enum class StepKind : uint8_t {
