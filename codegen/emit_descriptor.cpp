@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "codegen/emit_data.h"
 #include "runtime/error.h"
 
 namespace dlc::codegen {
@@ -11,16 +12,11 @@ using ir::Dim;
 
 namespace {
 
-class DescriptorEmitter {
+class DescriptorEmitter : DataEmitter {
  public:
   DescriptorEmitter(llvm::Module& module, const ProgramParts& parts, const ModelInfo& info,
                     const DimsTable& table, const RunLayout& layout)
-      : module_(module),
-        parts_(parts),
-        info_(info),
-        table_(table),
-        layout_(layout),
-        pointer_(llvm::PointerType::getUnqual(module.getContext())) {}
+      : DataEmitter(module), parts_(parts), info_(info), table_(table), layout_(layout) {}
 
   llvm::GlobalVariable* emit(const DescriptorParts& functions) {
     std::vector<const ir::Buffer*> inputs = border(ir::BufferKind::kInput);
@@ -53,40 +49,11 @@ class DescriptorEmitter {
                                            functions.run,
                                            external("dlc_model_runtime")};
     llvm::Constant* data = llvm::ConstantStruct::getAnon(fields);
-    check(module_.getDataLayout().getTypeAllocSize(data->getType()) == sizeof(dlc_model),
-          "the descriptor's layout is that of dlc_model");
+    check(size_of(data) == sizeof(dlc_model), "the descriptor's layout is that of dlc_model");
     return define(data, descriptor_symbol(info_.name), llvm::GlobalValue::ExternalLinkage);
   }
 
  private:
-  llvm::Constant* i64(int64_t value) {
-    return llvm::ConstantInt::getSigned(llvm::Type::getInt64Ty(module_.getContext()), value);
-  }
-  llvm::Constant* i32(size_t value) {
-    return llvm::ConstantInt::get(llvm::Type::getInt32Ty(module_.getContext()), static_cast<uint32_t>(value));
-  }
-  llvm::Constant* i32_or_none(int32_t value) {
-    return llvm::ConstantInt::getSigned(llvm::Type::getInt32Ty(module_.getContext()), value);
-  }
-  llvm::Constant* i8(uint8_t value) {
-    return llvm::ConstantInt::get(llvm::Type::getInt8Ty(module_.getContext()), value);
-  }
-  llvm::GlobalVariable* define(llvm::Constant* data, const std::string& name,
-                               llvm::GlobalValue::LinkageTypes linkage = llvm::GlobalValue::PrivateLinkage) {
-    return new llvm::GlobalVariable(module_, data->getType(), true, linkage, data, name);
-  }
-  llvm::Constant* text(const std::string& value) {
-    return define(llvm::ConstantDataArray::getString(module_.getContext(), value), "text");
-  }
-  llvm::Constant* array(const std::vector<llvm::Constant*>& elements, const char* name) {
-    if (elements.empty()) return llvm::ConstantPointerNull::get(pointer_);
-    auto* type = llvm::ArrayType::get(elements.front()->getType(), elements.size());
-    return define(llvm::ConstantArray::get(type, elements), name);
-  }
-  llvm::Constant* external(const std::string& name) {
-    return module_.getOrInsertGlobal(name, llvm::Type::getInt8Ty(module_.getContext()));
-  }
-
   std::vector<const ir::Buffer*> border(ir::BufferKind kind) {
     std::vector<const ir::Buffer*> found;
     for (const ir::Buffer& buffer : parts_.program.buffers) {
@@ -121,7 +88,7 @@ class DescriptorEmitter {
     }
     bool has_rank = type.tensor.ranks == ir::Ranks::kOne;
     DType dtype = type.kind == ir::TypeKind::kMap ? type.key : type.tensor.dtype;
-    llvm::Constant* element = llvm::ConstantPointerNull::get(pointer_);
+    llvm::Constant* element = null();
     if (!type.is_tensor()) {
       auto held_code = [](const Dim& extent) { return extent.value(); };
       element = define(value_info("", *type.element, held_code), "element");
@@ -182,26 +149,14 @@ class DescriptorEmitter {
 
   llvm::Constant* constants() {
     bool is_elsewhere = info_.constants_in_file || parts_.constants.size() == 0;
-    if (is_elsewhere) return llvm::ConstantPointerNull::get(pointer_);
+    if (is_elsewhere) return null();
     return external(constants_symbol(info_.name));
   }
 
-  llvm::Module& module_;
   const ProgramParts& parts_;
   const ModelInfo& info_;
   const DimsTable& table_;
   const RunLayout& layout_;
-  llvm::PointerType* pointer_;
-};
-
-// One function of the header: NAME_<suffix>(arguments...) calls `target` with the model's descriptor in front
-// if `with_model`.
-struct Forward {
-  const char* suffix;
-  const char* target;
-  char result;            // 'i' int32, 'l' int64, 'p' pointer, 'v' void
-  const char* arguments;  // of the header's function, in the same letters
-  bool with_model;
 };
 
 constexpr Forward kForwards[] = {
@@ -214,44 +169,6 @@ constexpr Forward kForwards[] = {
     {"status_text", "dlc_status_text", 'p', "i", false},
     {"release", "dlc_context_release", 'v', "p", false},
 };
-
-llvm::Type* type_of(llvm::LLVMContext& context, char letter) {
-  switch (letter) {
-    case 'i':
-      return llvm::Type::getInt32Ty(context);
-    case 'l':
-      return llvm::Type::getInt64Ty(context);
-    case 'p':
-      return llvm::PointerType::getUnqual(context);
-    default:
-      return llvm::Type::getVoidTy(context);
-  }
-}
-
-void emit_forward(llvm::Module& module, const std::string& name, const Forward& forward,
-                  llvm::GlobalVariable* descriptor) {
-  llvm::LLVMContext& context = module.getContext();
-  std::vector<llvm::Type*> own, passed;
-  if (forward.with_model) passed.push_back(llvm::PointerType::getUnqual(context));
-  for (const char* letter = forward.arguments; *letter != '\0'; ++letter)
-    own.push_back(type_of(context, *letter));
-  passed.insert(passed.end(), own.begin(), own.end());
-  llvm::Type* result = type_of(context, forward.result);
-  auto* function = llvm::Function::Create(llvm::FunctionType::get(result, own, false),
-                                          llvm::GlobalValue::ExternalLinkage, name, module);
-  llvm::IRBuilder<> builder(llvm::BasicBlock::Create(context, "entry", function));
-  std::vector<llvm::Value*> arguments;
-  if (forward.with_model) arguments.push_back(descriptor);
-  for (llvm::Argument& argument : function->args()) arguments.push_back(&argument);
-  llvm::FunctionCallee target =
-      module.getOrInsertFunction(forward.target, llvm::FunctionType::get(result, passed, false));
-  llvm::Value* value = builder.CreateCall(target, arguments);
-  if (result->isVoidTy()) {
-    builder.CreateRetVoid();
-  } else {
-    builder.CreateRet(value);
-  }
-}
 
 }  // namespace
 

@@ -4,10 +4,12 @@
 #include <cstring>
 #include <list>
 #include <mutex>
+#include <span>
 
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <fmt/ranges.h>
 #include <lld/Common/Driver.h>
 #include <llvm/ObjCopy/CommonConfig.h>
 #include <llvm/ObjCopy/ELF/ELFConfig.h>
@@ -94,11 +96,11 @@ void run_linker(const std::vector<std::string>& arguments, const std::list<Memor
   if (result.retCode != 0) fail(ErrorKind::kInternal, "linking the model: {}", messages);
 }
 
-std::string export_list(const std::string& name) {
-  std::string script = "{ global: dlc_model_descriptor;";
-  for (const std::string& symbol : header_symbols(name)) script += " " + symbol + ";";
-  return script + " local: *; };";
+std::string export_list(const std::vector<std::string>& symbols) {
+  return fmt::format("{{ global: {}; local: *; }};", fmt::join(symbols, "; "));
 }
+
+constexpr const char* kDescriptor = "dlc_model_descriptor";
 
 template <class T>
 T expect(llvm::Expected<T> value) {
@@ -137,6 +139,41 @@ void check_host(const LinkInput& input) {
 
 std::string thread_flag() { return fmt::format("--threads={}", runtime::usable_threads()); }
 
+// A shared library of several models' objects and constants, which exports these symbols alone.
+void link_library(std::span<LinkInput> parts, const std::vector<std::string>& exports,
+                  const std::vector<std::string>& flags, const std::string& path) {
+  OutputFile output(path);
+  std::list<MemoryFile> files;
+  for (LinkInput& part : parts) {
+    check_host(part);
+    for (const std::string& object : part.objects) files.emplace_back(object);
+    move_constants(part, files.emplace_back());
+  }
+  MemoryFile archive(runtime_archive()), script(export_list(exports));
+  std::vector<std::string> arguments = {"-shared",
+                                        "-o",
+                                        output.temporary_path(),
+                                        "--hash-style=gnu",
+                                        "--gc-sections",
+                                        "--no-undefined",
+                                        "--as-needed",
+                                        "-z",
+                                        "now",
+                                        "-z",
+                                        "relro",
+                                        "-z",
+                                        "noexecstack",
+                                        thread_flag(),
+                                        "--soname=" + path.substr(path.rfind('/') + 1),
+                                        "--version-script=" + script.path(),
+                                        archive.path(),
+                                        system_library_path("libm.so.6"),
+                                        system_library_path("libc.so.6")};
+  arguments.insert(arguments.end(), flags.begin(), flags.end());
+  run_linker(arguments, files);
+  output.commit(0777);
+}
+
 }  // namespace
 
 std::string_view runtime_archive() {
@@ -145,33 +182,15 @@ std::string_view runtime_archive() {
 }
 
 void link_shared_library(LinkInput input, const std::string& path) {
-  check_host(input);
-  OutputFile output(path);
-  MemoryFile constants, archive(runtime_archive()), exports(export_list(input.name));
-  move_constants(input, constants);
-  run_linker({"-shared",
-              "-o",
-              output.temporary_path(),
-              "--hash-style=gnu",
-              "--gc-sections",
-              "--no-undefined",
-              "--as-needed",
-              "-z",
-              "now",
-              "-z",
-              "relro",
-              "-z",
-              "noexecstack",
-              thread_flag(),
-              "--soname=" + path.substr(path.rfind('/') + 1),
-              "--version-script=" + exports.path(),
-              "--defsym=dlc_model_descriptor=" + descriptor_symbol(input.name),
-              constants.path(),
-              archive.path(),
-              system_library_path("libm.so.6"),
-              system_library_path("libc.so.6")},
-             object_files(input));
-  output.commit(0777);
+  std::vector<std::string> exports = header_symbols(input.name);
+  exports.emplace_back(kDescriptor);
+  const std::string descriptor = fmt::format("--defsym={}={}", kDescriptor, descriptor_symbol(input.name));
+  link_library({&input, 1}, exports, {descriptor}, path);
+}
+
+void link_parts(std::vector<LinkInput> parts, const std::vector<std::string>& exports,
+                const std::string& path) {
+  link_library(parts, exports, {}, path);
 }
 
 void link_object(LinkInput input, const std::string& path) {

@@ -19,6 +19,10 @@ struct LinkInput {
 // them. Error(kIo) where it cannot be written, Error(kUsage) for another machine than this.
 void link_shared_library(LinkInput input, const std::string& path);
 
+// The same of several models' parts, for the exports given instead.
+void link_parts(std::vector<LinkInput> parts, const std::vector<std::string>& exports,
+                const std::string& path);
+
 // One relocatable object with code and constants; to be linked with libdlcrt.a, libc and libm.
 void link_object(LinkInput input, const std::string& path);
 

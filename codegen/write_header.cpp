@@ -1,9 +1,8 @@
 #include "codegen/write_header.h"
 
 #include <algorithm>
-#include <cctype>
-#include <set>
 
+#include "codegen/c_names.h"
 #include "codegen/dims_table.h"
 #include "runtime/error.h"
 
@@ -24,71 +23,9 @@ std::string value_types() {
   return std::string(text.substr(begin, end + kEnd.size() - begin));
 }
 
-constexpr const char* kKeywords[] = {
-    "auto",   "bool",     "break",    "case",     "char",      "const",    "continue", "default", "do",
-    "double", "else",     "enum",     "extern",   "float",     "for",      "goto",     "if",      "inline",
-    "int",    "long",     "register", "restrict", "return",    "short",    "signed",   "sizeof",  "static",
-    "struct", "switch",   "typedef",  "union",    "unsigned",  "void",     "volatile", "while",   "class",
-    "delete", "export",   "friend",   "mutable",  "namespace", "new",      "operator", "private", "protected",
-    "public", "template", "this",     "throw",    "try",       "typename", "using",    "virtual", "true",
-    "false",  "and",      "or",       "not",      "xor"};
-
-// C names for texts, all different.
-std::vector<std::string> field_names(const std::vector<std::string>& texts) {
-  std::set<std::string> used(std::begin(kKeywords), std::end(kKeywords));
-  std::vector<std::string> names;
-  for (const std::string& text : texts) {
-    std::string name = c_identifier(text);
-    while (!used.insert(name).second) name += "_";
-    names.push_back(name);
-  }
-  return names;
-}
-
-std::string upper(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::toupper(c); });
-  return text;
-}
-
-// How C holds one element; types that C lacks are held as their bits.
-const char* c_type(DType type) {
-  switch (type) {
-    case DType::kFloat:
-    case DType::kComplex64:
-      return "float";
-    case DType::kDouble:
-    case DType::kComplex128:
-      return "double";
-    case DType::kInt8:
-      return "int8_t";
-    case DType::kInt16:
-      return "int16_t";
-    case DType::kInt32:
-      return "int32_t";
-    case DType::kInt64:
-      return "int64_t";
-    case DType::kUint16:
-    case DType::kFloat16:
-    case DType::kBfloat16:
-      return "uint16_t";
-    case DType::kUint32:
-      return "uint32_t";
-    case DType::kUint64:
-      return "uint64_t";
-    default:
-      return "uint8_t";
-  }
-}
-
-const char* c_type(const ir::Buffer& buffer) {
+const char* border_c_type(const ir::Buffer& buffer) {
   if (!buffer.border_type) return c_type(buffer.dtype);
   return buffer.border_type->is_tensor() ? "dlc_string" : "dlc_value";
-}
-
-// Text that cannot end a comment.
-std::string comment_text(std::string text) {
-  for (size_t at = text.find("*/"); at != std::string::npos; at = text.find("*/")) text[at] = '+';
-  return text;
 }
 
 class HeaderWriter {
@@ -167,7 +104,8 @@ extern "C" {{
       const ir::Buffer& buffer = *buffers[i];
       std::string type = std::string(onnx_name(buffer.dtype)) + ir::to_string(buffer.shape);
       if (buffer.border_type) type = ir::to_string(*buffer.border_type);
-      text_ += fmt::format("  {}{}* {}; /* {} */\n", qualifier, c_type(buffer), names[i], comment_text(type));
+      text_ += fmt::format("  {}{}* {}; /* {} */\n", qualifier, border_c_type(buffer), names[i],
+                           comment_text(type));
     }
     if (buffers.empty()) text_ += "  const void* none;\n";
     text_ += fmt::format("}} {}_{};\n\n", info_.name, what);

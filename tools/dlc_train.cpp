@@ -12,6 +12,7 @@
 #include "tools/spec.h"
 #include "tools/tool.h"
 #include "tools/training_check.h"
+#include "tools/training_compile.h"
 #include "tools/training_export.h"
 #include "tools/training_session.h"
 
@@ -27,7 +28,8 @@ constexpr const char* kDescription =
     "  dlc-train export runs/a --best -o tuned.onnx\n"
     "  dlc-train merge model.onnx --adapter adapter.safetensors -o tuned.onnx\n"
     "  dlc-train grad-check model.onnx\n"
-    "  dlc-train bench model.onnx --batch 8\n";
+    "  dlc-train bench model.onnx --batch 8\n"
+    "  dlc-train compile model.onnx -o step.so --header step.h\n";
 
 struct Flags {
   std::string model;
@@ -38,6 +40,7 @@ struct Flags {
   CheckpointChoice checkpoint;
   bool adapter = false;
   std::string adapter_file;
+  StepFiles step;
   std::string config;
   TrainingFlags training;
   SessionOptions session;
@@ -93,6 +96,33 @@ void add_checkpoint_flags(CLI::App& app, Flags& flags) {
                "The parameters themselves, where the run averages them (--ema)");
 }
 
+// About the step of a model alone, without a run.
+void add_step_commands(CLI::App& app, Flags& flags) {
+  CLI::App* check = app.add_subcommand("grad-check", "Compares gradients with differences of the loss");
+  check->add_option("MODEL", flags.model, "ONNX file")->required();
+  add_training_flags(*check, flags.training);
+
+  CLI::App* bench = app.add_subcommand("bench", "Times a training step on random data");
+  bench->add_option("MODEL", flags.model, "ONNX file")->required();
+  add_training_flags(*bench, flags.training);
+  bench->add_option("--seconds", flags.bench.seconds, "Of measuring; default: 3")->type_name("NUMBER");
+  bench
+      ->add_option("--profile", flags.bench.profile,
+                   "Times of kernels to this file, for a Chrome trace viewer")
+      ->type_name("FILE");
+  bench->add_flag("--json", flags.bench.json, "Print one JSON object");
+
+  CLI::App* compile = app.add_subcommand("compile", "Writes the training step as a library with a C header");
+  compile->add_option("MODEL", flags.model, "ONNX file")->required();
+  add_training_flags(*compile, flags.training);
+  compile->add_option("-o,--library", flags.step.library, "Shared library")->required()->type_name("FILE");
+  compile->add_option("--header", flags.step.header, "C header")->type_name("FILE");
+  compile
+      ->add_option("--name", flags.step.name,
+                   "Prefix of the functions; default: the name of the header or library")
+      ->type_name("NAME");
+}
+
 void add_commands(CLI::App& app, Flags& flags) {
   app.require_subcommand(1);
   CLI::App* inspect = app.add_subcommand("inspect", "Lists what can be trained");
@@ -117,19 +147,7 @@ void add_commands(CLI::App& app, Flags& flags) {
   add_checkpoint_flags(*eval, flags);
   add_session_flags(*eval, flags);
 
-  CLI::App* check = app.add_subcommand("grad-check", "Compares gradients with differences of the loss");
-  check->add_option("MODEL", flags.model, "ONNX file")->required();
-  add_training_flags(*check, flags.training);
-
-  CLI::App* bench = app.add_subcommand("bench", "Times a training step on random data");
-  bench->add_option("MODEL", flags.model, "ONNX file")->required();
-  add_training_flags(*bench, flags.training);
-  bench->add_option("--seconds", flags.bench.seconds, "Of measuring; default: 3")->type_name("NUMBER");
-  bench
-      ->add_option("--profile", flags.bench.profile,
-                   "Times of kernels to this file, for a Chrome trace viewer")
-      ->type_name("FILE");
-  bench->add_flag("--json", flags.bench.json, "Print one JSON object");
+  add_step_commands(app, flags);
 
   CLI::App* out = app.add_subcommand("export", "Writes the tuned model as ONNX");
   out->add_option("RUN", flags.folder, "Run folder")->required();
@@ -156,6 +174,7 @@ int run(const CLI::App& app, Flags& flags) {
   }
   if (app.got_subcommand("grad-check")) return check_gradients(flags.model, flags.training);
   if (app.got_subcommand("bench")) return bench_step(flags.model, flags.training, flags.bench);
+  if (app.got_subcommand("compile")) return compile_library(flags.model, flags.training, flags.step);
   if (app.got_subcommand("merge")) {
     merge_adapter(flags.model, flags.adapter_file, flags.output);
     return kExitDone;

@@ -8,7 +8,7 @@
 namespace dlc::tools {
 
 // Prints for each trained parameter the derivative of the loss along a random direction, once by its gradient
-// and once by central differences. Exit code 1 where they differ by more than single precision explains.
+// and once by central differences, both in double precision. Exit code 1 where they differ.
 int check_gradients(const std::string& model, const TrainingFlags& flags);
 
 struct StepBenchOptions {

@@ -222,6 +222,9 @@ const Row kRows[] = {
     {"cache-features", &TrainingFlags::cached_megabytes,
      "What the frozen part makes of the samples is computed once and kept if it fits into so many MB; 0: "
      "never"},
+    {"max-memory", &TrainingFlags::max_megabytes,
+     "MB that a step may take, states included: the backward pass computes again what does not fit; 0: no "
+     "limit"},
     {"seed", &TrainingFlags::seed, "Decides order, augmentation and dropout"},
     {"threads", &TrainingFlags::threads, "Threads of the step; 0: as many as the process may use"},
     {"loader-threads", &TrainingFlags::loader_threads, "Threads that make batches ready"},

@@ -36,6 +36,7 @@ struct TrainingFlags {
   std::vector<std::string> rate_scales;
   double average = 0;
   int64_t cached_megabytes = 1024;
+  int64_t max_megabytes = 0;
   std::string normalization = "frozen";
   double dropout = -1;
   std::vector<std::string> metrics;

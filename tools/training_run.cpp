@@ -11,6 +11,7 @@
 #include "frontend/write_model.h"
 #include "passes/training/loss.h"
 #include "runtime/error.h"
+#include "runtime/model/api.h"
 #include "runtime/training/checkpoint.h"
 #include "runtime/training/random.h"
 #include "tools/spec.h"
@@ -114,6 +115,24 @@ std::map<std::string, double> choose_rates(const TrainableModel& model, const Tr
   return result;
 }
 
+int64_t state_bytes(const training::StepLayout& layout) {
+  int64_t bytes = 0;
+  for (const training::State& state : layout.states) {
+    int64_t elements = 1;
+    for (int64_t extent : state.shape) elements *= extent;
+    bytes += byte_size(state.dtype, elements);
+  }
+  return bytes;
+}
+
+std::string memory_plan(const FittedStep& step) {
+  std::string text = fmt::format("a step takes {}; {} wait for the backward pass", format_bytes(step.bytes),
+                                 format_bytes(step.plan.saved_bytes));
+  if (step.plan.recomputed_nodes == 0) return text + "\n";
+  return text + fmt::format(", which computes {} nodes again instead of keeping {}\n",
+                            step.plan.recomputed_nodes, format_bytes(step.plan.recomputed_bytes));
+}
+
 }  // namespace
 
 std::string prepare_model(const std::string& path, const TrainingFlags& flags) {
@@ -169,9 +188,10 @@ StepTask task_of(const TrainableModel& model, const TrainingFlags& flags) {
 }
 
 passes::StepGraph build_graph(const TrainableModel& model, const ir::Graph& graph, const TrainingFlags& flags,
-                              StepKind kind) {
+                              StepKind kind, passes::Recompute what) {
   passes::TrainingOptions training = training_options(flags);
   training.rate_scales = model.rate_scales;
+  training.recompute = what;
   return passes::build_step(graph, model.parameters, model.trained, training, kind);
 }
 
@@ -182,22 +202,47 @@ training::StepProgram compile_program(const TrainableModel& model, const ir::Gra
   return {codegen::compile(*step.graph, options), std::move(step.layout)};
 }
 
-training::StepPrograms compile_step(const TrainableModel& model, const ir::Graph& graph,
-                                    const TrainingFlags& flags, bool trains, Progress& progress) {
+FittedStep compile_fitted(const TrainableModel& model, const ir::Graph& graph, const TrainingFlags& flags,
+                          StepKind kind, const codegen::CompileOptions& options) {
+  using passes::Recompute;
+  int64_t least = INT64_MAX;
+  for (Recompute what : {Recompute::kNothing, Recompute::kCheap, Recompute::kAllButProducts}) {
+    passes::StepGraph step = build_graph(model, graph, flags, kind, what);
+    const int64_t states = 2 * state_bytes(step.layout);
+    training::StepProgram program{codegen::compile(*step.graph, options), std::move(step.layout)};
+    const int64_t bytes = dlc_model_arena_bytes(&program.program.model(), nullptr) + states;
+    if (flags.max_megabytes <= 0 || bytes <= flags.max_megabytes << 20) {
+      return {std::move(program), what, step.recompute, bytes};
+    }
+    least = std::min(least, bytes);
+  }
+  fail(ErrorKind::kUsage,
+       "--max-memory {}: a step takes {} even where the backward pass computes again all that it may; a "
+       "smaller "
+       "--batch takes less, and --accumulate makes steps of several",
+       flags.max_megabytes, format_bytes(least));
+}
+
+CompiledStep compile_step(const TrainableModel& model, const ir::Graph& graph, const TrainingFlags& flags,
+                          bool trains, Progress& progress) {
   const passes::TrainingOptions training = training_options(flags);
   const codegen::CompileOptions options{.cpu = flags.cpu, .threads = flags.threads};
-  auto compile = [&](const char* what, StepKind kind) {
-    progress.show(fmt::format("compiling the {}", what));
-    return compile_program(model, graph, flags, kind, options);
-  };
   std::optional<training::StepProgram> step, accumulate;
-  if (trains) step = compile("training step", StepKind::kStep);
-  if (trains && training.accumulate > 1) {
-    accumulate = compile("accumulation of gradients", StepKind::kAccumulate);
+  std::string memory;
+  if (trains) {
+    progress.show("compiling the training step");
+    FittedStep fitted = compile_fitted(model, graph, flags, StepKind::kStep, options);
+    memory = memory_plan(fitted);
+    step = std::move(fitted.step);
   }
-  training::StepProgram evaluate = compile("evaluation", StepKind::kEvaluate);
+  if (trains && training.accumulate > 1) {
+    progress.show("compiling the accumulation of gradients");
+    accumulate = compile_fitted(model, graph, flags, StepKind::kAccumulate, options).step;
+  }
+  progress.show("compiling the evaluation");
+  training::StepProgram evaluate = compile_program(model, graph, flags, StepKind::kEvaluate, options);
   progress.clear();
-  return {std::move(step), std::move(accumulate), std::move(evaluate), training.accumulate};
+  return {{std::move(step), std::move(accumulate), std::move(evaluate), training.accumulate}, memory};
 }
 
 }  // namespace dlc::tools

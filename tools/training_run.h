@@ -47,11 +47,25 @@ StepTask task_of(const TrainableModel& model, const TrainingFlags& flags);
 
 // The programs of a step. `graph` is the model's, or what of it lies above a frozen part. Only the program of
 // the evaluation unless it `trains`.
-training::StepPrograms compile_step(const TrainableModel& model, const ir::Graph& graph,
-                                    const TrainingFlags& flags, bool trains, Progress& progress);
+struct CompiledStep {
+  training::StepPrograms programs;
+  std::string memory;  // what a step takes, in one line; of an evaluation nothing
+};
+CompiledStep compile_step(const TrainableModel& model, const ir::Graph& graph, const TrainingFlags& flags,
+                          bool trains, Progress& progress);
+// The program of a step, which computes so much again that it fits into --max-memory. Error(kUsage) where it
+// cannot.
+struct FittedStep {
+  training::StepProgram step;
+  passes::Recompute what;
+  passes::RecomputePlan plan;
+  int64_t bytes = 0;  // that a step takes: intermediate values, and the states, twice
+};
+FittedStep compile_fitted(const TrainableModel& model, const ir::Graph& graph, const TrainingFlags& flags,
+                          passes::StepKind kind, const codegen::CompileOptions& options);
 // One of them, as a graph and compiled.
 passes::StepGraph build_graph(const TrainableModel& model, const ir::Graph& graph, const TrainingFlags& flags,
-                              passes::StepKind kind);
+                              passes::StepKind kind, passes::Recompute what = passes::Recompute::kNothing);
 training::StepProgram compile_program(const TrainableModel& model, const ir::Graph& graph,
                                       const TrainingFlags& flags, passes::StepKind kind,
                                       const codegen::CompileOptions& options);

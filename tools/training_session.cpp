@@ -149,8 +149,8 @@ class Session {
     text += fmt::format("{} samples in {} batches of {}", parts_.training.indices.size(), batches(),
                         flags_.batch);
     if (validates()) text += fmt::format(", {} to validate", validation_part_.indices.size());
-    return text + fmt::format("\n{}compiled in {:.1f} s; parameters and optimizer take {}\n", frozen_.plan,
-                              compile_seconds_, format_bytes(stepper_->state_bytes()));
+    return text + fmt::format("\n{}{}compiled in {:.1f} s; parameters and optimizer take {}\n", frozen_.plan,
+                              memory_plan_, compile_seconds_, format_bytes(stepper_->state_bytes()));
   }
 
   // Memory and time as a few steps have them; the run cannot go on after that.
@@ -188,7 +188,9 @@ class Session {
   }
 
   void make_stepper(const ir::Graph& graph, bool trains) {
-    stepper_.emplace(compile_step(model_, graph, flags_, trains, progress_), model_.states(),
+    CompiledStep step = compile_step(model_, graph, flags_, trains, progress_);
+    memory_plan_ = std::move(step.memory);
+    stepper_.emplace(std::move(step.programs), model_.states(),
                      runtime::ContextOptions{.threads = flags_.threads});
   }
 
@@ -220,6 +222,7 @@ class Session {
   int64_t ignored_class_ = -100;
   FrozenPart frozen_;
   double compile_seconds_ = 0;
+  std::string memory_plan_;
   std::optional<training::Stepper> stepper_;
   std::optional<std::vector<std::string>> class_names_;  // once something says what they are
   OpenedData data_;

@@ -5,6 +5,7 @@
 #include "ir/ops/infer_util.h"
 #include "ir/ops/sampling.h"
 #include "ir/ops/window.h"
+#include "ir/term.h"
 
 namespace dlc::ir {
 namespace {
@@ -218,12 +219,84 @@ class ColumnsKernel {
 
 void lower_columns(LowerContext& context) { ColumnsKernel(context).run(); }
 
+// ---- In simpler operators ---------------------------------------------------------------------------------
+
+// The regular positions [1, 1, taps, places, axes] of samples; the offsets are added to them.
+Tensor regular_positions(const std::vector<WindowAxis>& windows, DType type) {
+  int64_t taps = 1, places = 1;
+  for (const WindowAxis& window : windows) {
+    taps *= window.kernel.value();
+    places *= window.output.value();
+  }
+  const auto axes = static_cast<int64_t>(windows.size());
+  Tensor result(type, {1, 1, taps, places, axes});
+  for (int64_t i = 0; i < taps * places; ++i) {
+    int64_t tap = i / places, place = i % places;
+    for (int64_t axis = axes; axis-- > 0;) {
+      const WindowAxis& window = windows[static_cast<size_t>(axis)];
+      const int64_t at = place % window.output.value() * window.stride - window.pad_begin.value() +
+                         tap % window.kernel.value() * window.dilation;
+      result.set_double(i * axes + axis, static_cast<double>(at));
+      tap /= window.kernel.value();
+      place /= window.output.value();
+    }
+  }
+  return result;
+}
+
+// Positions in elements [..., axes] as a grid: from -1 to 1, the last axis first.
+Term as_grid(const Term& positions, const Shape& spatial) {
+  Builder& builder = positions.builder();
+  const auto axes = static_cast<int64_t>(spatial.size());
+  Tensor length(positions.dtype(), {axes}), order(DType::kInt64, {axes});
+  for (int64_t i = 0; i < axes; ++i) {
+    length.set_double(i, static_cast<double>(spatial[static_cast<size_t>(i)].value()));
+    order.set_int(i, axes - 1 - i);
+  }
+  const Term scaled = (2 * positions + 1) / Term(builder, builder.constant(std::move(length))) - 1;
+  return scaled.apply("Gather", {builder.constant(std::move(order))}, {{"axis", int64_t{-1}}});
+}
+
+// Samples of a grid, for extents that are known.
+bool unfold_columns(Builder& builder, Node& node) {
+  Term data(builder, node.input(0)), offsets(builder, node.input(1));
+  const Shape spatial = spatial_axes(data.shape());
+  const Shape kernel = kernel_attribute(node);
+  const std::vector<WindowAxis> windows = windows_of(node, spatial, kernel);
+  if (!is_static(spatial) || !is_static(outputs_of(windows))) return false;
+  const Dim batch = data.shape()[0], channels = data.shape()[1], count = offset_groups_of(node);
+  const Dim taps = product(kernel), places = product(outputs_of(windows)), groups = groups_of(node);
+  const auto axes = static_cast<int64_t>(spatial.size());
+  const Dim images = batch * count, each = floor_div(channels, count);
+  Term positions = transpose(reshape(offsets, {batch, count, taps, Dim(axes), places}), {0, 1, 2, 4, 3});
+  positions = positions + Term(builder, builder.constant(regular_positions(windows, data.dtype())));
+  Shape grid = {images, taps * places};
+  if (axes > 1) grid = {images, taps, places};
+  while (static_cast<int64_t>(grid.size()) < axes + 1) grid.emplace_back(1);
+  grid.emplace_back(axes);
+  Shape image = {images, each};
+  image.insert(image.end(), spatial.begin(), spatial.end());
+  Term samples = reshape(data, image).apply("GridSample", {reshape(as_grid(positions, spatial), grid)});
+  samples = reshape(samples, {batch, count, each, taps, places});
+  if (node.input(2) != nullptr) {
+    samples = samples * reshape(Term(builder, node.input(2)), {batch, count, Dim(1), taps, places});
+  }
+  const Dim per_group = floor_div(channels, groups);
+  samples = transpose(reshape(samples, {batch, groups, per_group, taps, places}), {0, 1, 4, 3, 2});
+  builder.replace(node, 0, reshape(samples, {batch, groups, places, taps * per_group}));
+  return true;
+}
+
 }  // namespace
 
 std::vector<OpDef> deform_conv_records() {
   return {
       {.name = "DeformConv", .infer = infer_deform_conv, .expand = expand_deform_conv},
-      {.domain = "dlc", .name = "DeformColumns", .infer = infer_columns, .lower = lower_columns},
+      {.domain = "dlc",
+       .name = "DeformColumns",
+       .infer = infer_columns,
+       .lower = lower_columns,
+       .unfold = unfold_columns},
   };
 }
 

@@ -108,51 +108,155 @@ void infer_grid_sample(InferContext& context) {
   context.set_output(0, Type(context.dtype(0), std::move(shape)));
 }
 
-// The kernel of a GridSample node, in the making.
+// What a kernel of a GridSample node, or of one of its adjoints, works on.
+struct Sampling {
+  Shape image;  // the shape of what is sampled
+  Shape shape;  // of the samples
+  size_t image_input = 0;
+  size_t grid_input = 1;
+};
+
+// Such a kernel, in the making.
 class GridSampling {
  public:
-  explicit GridSampling(LowerContext& context)
+  GridSampling(LowerContext& context, Sampling what)
       : context_(context),
+        what_(std::move(what)),
         mode_(*mode_of(context.node())),
         padding_(*padding_of(context.node())),
         align_(aligns_corners(context.node())),
-        type_(compute_type(context.input_type(1).dtype)),
+        type_(compute_type(context.input_type(what_.grid_input).dtype)),
         body_(context) {}
 
   void run() {
-    const Shape& image = context_.input_shape(0);
-    const Shape& shape = context_.output_shape();
-    check_equal(context_, image[0], context_.input_shape(1)[0], "batch");
-    check_equal(context_, context_.input_shape(1).back(), Dim(static_cast<int64_t>(image.size() - 2)),
-                "last axis of the grid");
-    check_image(context_, image, shape);
-    Shape places = {shape[0]};
-    places.insert(places.end(), shape.begin() + 2, shape.end());
-    std::vector<VarId> vars = loop_vars(context_, places);
-    Index place = index_of(vars);
-    std::vector<std::vector<AxisTap>> axes;
-    for (size_t axis = 0; axis + 2 < image.size(); ++axis) axes.push_back(taps(place, axis));
-    Block body = body_.take();
-    append(body, channels(place, axes));
-    context_.loop_nest(nest(vars, places, places.size(), std::move(body)));
+    const Shape& grid = context_.input_shape(what_.grid_input);
+    check_equal(context_, what_.image[0], grid[0], "batch");
+    check_equal(context_, grid.back(), Dim(static_cast<int64_t>(axes())), "last axis of the grid");
+    check_image(context_, what_.image, what_.shape);
+    over_places(what_.shape.size() - 1,
+                [&](const Index& place, const Samples& samples) { return channels(place, samples.taps); });
+  }
+
+  // Input 0 is the cotangent of the samples; elements get it with the weights that they were blended with.
+  void run_image_adjoint() {
+    const DType type = value_type();
+    const BufferId to = type == context_.output_type().dtype ? context_.output()
+                                                             : context_.temp(type, what_.image, "adjoint");
+    context_.map(to, [&](const Index&) { return constant(type, 0); });
+    over_places(1, [&](const Index& place, const Samples& samples) {
+      return over_channels(place, [&](const Index& at) {
+        Block block;
+        give(to, samples.taps, {at[0], at[1]}, cast(context_.at_input(0, at), type), block);
+        return block;
+      });
+    });
+    if (to == context_.output()) return;
+    context_.map_output(
+        [&](const Index& index) { return cast(context_.at(to, index), context_.output_type().dtype); });
+  }
+
+  // The same; a grid's coordinate gets what the slopes of the weights along its axis make of it.
+  void run_grid_adjoint() {
+    over_places(what_.shape.size() - 1, [&](const Index& place, const Samples& samples) {
+      Block block;
+      std::vector<VarId> sums;
+      for (size_t axis = 0; axis < axes(); ++axis) {
+        sums.push_back(context_.fresh_var());
+        block.push_back(let(sums.back(), constant(value_type(), 0)));
+      }
+      append(block, over_channels(place, [&](const Index& at) {
+               Block parts;
+               const Expr dy = cast(context_.at_input(0, at), value_type());
+               for (size_t axis = 0; axis < axes(); ++axis) {
+                 std::vector<std::vector<AxisTap>> taps = samples.taps;
+                 taps[axis] = samples.slopes[axis];
+                 parts.push_back(reduce_into(sums[axis], Combiner::kSum, dy * sample(at, taps)));
+               }
+               return parts;
+             }));
+      for (size_t axis = 0; axis < axes(); ++axis) {
+        Index to = place;
+        to.push_back(integer(static_cast<int64_t>(axes() - 1 - axis)));
+        block.push_back(store(context_.output(), std::move(to),
+                              cast(var(sums[axis], value_type()), context_.output_type().dtype)));
+      }
+      return block;
+    });
   }
 
  private:
-  const Dim& extent(size_t axis) const { return context_.input_shape(0)[axis + 2]; }
+  struct Samples {
+    std::vector<std::vector<AxisTap>> taps;    // of every axis
+    std::vector<std::vector<AxisTap>> slopes;  // with the derivatives of the weights by the grid's coordinate
+  };
+
+  size_t axes() const { return what_.image.size() - 2; }
+  const Dim& extent(size_t axis) const { return what_.image[axis + 2]; }
   Expr number(double value) const { return constant(type_, value); }
+
+  // Emits the loops over the places of samples, the outer ones in parallel.
+  void over_places(size_t parallel,
+                   const std::function<Block(const Index& place, const Samples&)>& at_place) {
+    Shape places = {what_.shape[0]};
+    places.insert(places.end(), what_.shape.begin() + 2, what_.shape.end());
+    std::vector<VarId> vars = loop_vars(context_, places);
+    const Index place = index_of(vars);
+    Samples samples;
+    for (size_t axis = 0; axis < axes(); ++axis) add_taps(place, axis, samples);
+    Block body = body_.take();
+    append(body, at_place(place, samples));
+    context_.loop_nest(nest(vars, places, parallel, std::move(body)));
+  }
+
+  // `body` is told the index of a sample.
+  Block over_channels(const Index& place, const std::function<Block(const Index& at)>& body) {
+    const Dim& count = what_.shape[1];
+    std::vector<VarId> vars = loop_vars(context_, {count});
+    Index at = {place[0], index_of(vars)[0]};
+    at.insert(at.end(), place.begin() + 1, place.end());
+    return serial_nest(vars, {count}, body(at));
+  }
+
+  // The sample at an index, blended from the image.
+  Expr sample(const Index& at, const std::vector<std::vector<AxisTap>>& taps) const {
+    return blend(taps, [&](const Index& element) {
+      Index from = {at[0], at[1]};
+      from.insert(from.end(), element.begin(), element.end());
+      return cast(context_.at_input(what_.image_input, std::move(from)), value_type());
+    });
+  }
+
+  // Adds `value`, times the weights of the taps, to the elements of `to` behind an index.
+  void give(BufferId to, const std::vector<std::vector<AxisTap>>& taps, const Index& index, const Expr& value,
+            Block& block) const {
+    if (index.size() == taps.size() + 2) {
+      block.push_back(Stmt{Scatter{to, index, Combiner::kSum, value}});
+      return;
+    }
+    const size_t axis = index.size() - 2;
+    for (const AxisTap& tap : taps[axis]) {
+      Index element = index;
+      Expr share = tap.weight ? tap.weight * value : value;
+      if (tap.inside) share = select(tap.inside, share, constant(share.type(), 0));
+      element.push_back(tap.inside ? max(integer(0), min(tap.index, dim(extent(axis) - Dim(1)))) : tap.index);
+      give(to, taps, element, share, block);
+    }
+  }
 
   // ---- One axis
 
-  std::vector<AxisTap> taps(const Index& place, size_t axis) {
+  void add_taps(const Index& place, size_t axis, Samples& samples) {
     Index at = place;
     // The grid has x, the last axis, first.
-    at.push_back(integer(static_cast<int64_t>(context_.input_shape(0).size() - 3 - axis)));
-    Expr x = body_.define(denormalized(widen(context_.at_input(1, std::move(at))), extent(axis)));
-    if (mode_ == SampleMode::kNearest) x = body_.define(unary(ExprOp::kRoundEven, x));
+    at.push_back(integer(static_cast<int64_t>(axes() - 1 - axis)));
+    const Expr given =
+        body_.define(denormalized(widen(context_.at_input(what_.grid_input, std::move(at))), extent(axis)));
+    Expr x = mode_ == SampleMode::kNearest ? body_.define(unary(ExprOp::kRoundEven, given)) : given;
     x = body_.define(padded(x, extent(axis)));
-    std::vector<AxisTap> result = taps_around(x, axis);
-    body_.define_all(result);
-    return result;
+    Weights weights = weights_around(x, given, axis);
+    samples.taps.push_back(weighted_taps(x, weights.values, axis));
+    samples.slopes.push_back(samples.taps.back());
+    for (size_t i = 0; i < weights.slopes.size(); ++i) samples.slopes.back()[i].weight = weights.slopes[i];
   }
 
   Expr denormalized(const Expr& x, const Dim& extent) const {
@@ -169,12 +273,19 @@ class GridSampling {
     Expr high = align_ ? last : last + number(0.5);
     Expr is_outside = x < low || x > high;
     if (padding_ == PaddingMode::kBorder) return select(is_outside, max(number(0), min(x, last)), x);
+    Expr rest = unary(ExprOp::kAbs, x - low) - turns(x, low, high) * (high - low);
+    return select(is_outside, select(is_odd_turn(x, low, high), high - rest, low + rest), x);
+  }
+
+  // How often a coordinate outside of the border is reflected, after the first time.
+  Expr turns(const Expr& x, const Expr& low, const Expr& high) const {
     Expr range = high - low;
     Expr distance = unary(ExprOp::kAbs, x - low);
-    Expr turns = unary(ExprOp::kFloor, distance / select(equal(range, number(0)), number(1), range));
-    Expr rest = distance - turns * range;
-    Expr is_odd = not_equal(turns, number(2) * unary(ExprOp::kFloor, turns * number(0.5)));
-    return select(is_outside, select(is_odd, high - rest, low + rest), x);
+    return unary(ExprOp::kFloor, distance / select(equal(range, number(0)), number(1), range));
+  }
+  Expr is_odd_turn(const Expr& x, const Expr& low, const Expr& high) const {
+    Expr count = turns(x, low, high);
+    return not_equal(count, number(2) * unary(ExprOp::kFloor, count * number(0.5)));
   }
 
   // An element's index under the padding mode.
@@ -188,21 +299,51 @@ class GridSampling {
     return {max(integer(0), min(phase, mirrored)), weight};
   }
 
-  std::vector<AxisTap> taps_around(const Expr& x, size_t axis) {
-    Expr below = body_.define(unary(ExprOp::kFloor, x));
-    Expr first = body_.define(cast(below, DType::kInt64));
-    if (mode_ == SampleMode::kNearest) return {tap(first, {}, extent(axis))};
-    Expr fraction = body_.define(x - below);
-    bool linear = mode_ == SampleMode::kLinear;
-    std::vector<Expr> weights =
-        linear ? std::vector<Expr>{number(1) - fraction, fraction} : cubic_weights(fraction, -0.75);
-    if (!linear) first = body_.define(first - integer(1));
+  // Of the elements around a coordinate, and their derivatives by the grid's coordinate. Empty for the
+  // nearest one.
+  struct Weights {
+    std::vector<Expr> values, slopes;
+  };
+
+  Weights weights_around(const Expr& x, const Expr& given, size_t axis) {
+    if (mode_ == SampleMode::kNearest) return {};
+    const Expr fraction = body_.define(x - unary(ExprOp::kFloor, x));
+    const bool linear = mode_ == SampleMode::kLinear;
+    Weights weights;
+    weights.values =
+        linear ? std::vector<Expr>{number(1) - fraction, fraction} : cubic_weights(fraction, kCubic);
+    std::vector<Expr> slopes =
+        linear ? std::vector<Expr>{number(-1), number(1)} : cubic_slopes(fraction, kCubic);
+    const Expr factor = slope(given, extent(axis));
+    for (const Expr& of_weight : slopes) weights.slopes.push_back(cast(of_weight * factor, value_type()));
+    return weights;
+  }
+
+  std::vector<AxisTap> weighted_taps(const Expr& x, const std::vector<Expr>& weights, size_t axis) {
+    Expr first = body_.define(cast(unary(ExprOp::kFloor, x), DType::kInt64));
     std::vector<AxisTap> result;
+    if (mode_ == SampleMode::kNearest) result = {tap(first, {}, extent(axis))};
+    if (mode_ == SampleMode::kCubic) first = body_.define(first - integer(1));
     for (size_t i = 0; i < weights.size(); ++i) {
-      Expr weight = cast(weights[i], value_type());
+      const Expr weight = cast(weights[i], value_type());
       result.push_back(tap(first + integer(static_cast<int64_t>(i)), weight, extent(axis)));
     }
+    body_.define_all(result);
     return result;
+  }
+
+  // The derivative of the padded coordinate by that of the grid.
+  Expr slope(const Expr& given, const Dim& extent) {
+    Expr length = extent_as(extent, type_);
+    Expr scale = (align_ ? length - number(1) : length) * number(0.5);
+    if (padding_ == PaddingMode::kZeros) return scale;
+    const Expr last = length - number(1);
+    const Expr low = number(align_ ? 0 : -0.5);
+    const Expr high = align_ ? last : last + number(0.5);
+    const Expr is_outside = given < low || given > high;
+    if (padding_ == PaddingMode::kBorder) return select(is_outside, number(0), scale);
+    const Expr once = select(given < low, -scale, scale);
+    return select(is_outside, select(is_odd_turn(given, low, high), -once, once), scale);
   }
 
   // ---- All channels of a place
@@ -214,23 +355,19 @@ class GridSampling {
     return is_float(type) ? compute_type(type) : DType::kDouble;
   }
 
-  Block channels(const Index& place, const std::vector<std::vector<AxisTap>>& axes) {
-    const Dim& count = context_.output_shape()[1];
-    std::vector<VarId> vars = loop_vars(context_, {count});
-    Expr channel = index_of(vars)[0];
-    Expr value = blend(axes, [&](const Index& at) {
-      Index from = {place[0], channel};
-      from.insert(from.end(), at.begin(), at.end());
-      return cast(context_.at_input(0, std::move(from)), value_type());
+  Block channels(const Index& place, const std::vector<std::vector<AxisTap>>& taps) {
+    return over_channels(place, [&](const Index& at) {
+      Expr value = sample(at, taps);
+      DType type = context_.output_type().dtype;
+      if (is_integer(type) && is_float(value.type())) value = unary(ExprOp::kRoundEven, value);
+      return Block{store(context_.output(), at, cast(value, type))};
     });
-    Index to = {place[0], channel};
-    to.insert(to.end(), place.begin() + 1, place.end());
-    DType type = context_.output_type().dtype;
-    if (is_integer(type) && is_float(value.type())) value = unary(ExprOp::kRoundEven, value);
-    return serial_nest(vars, {count}, {store(context_.output(), std::move(to), cast(value, type))});
   }
 
+  static constexpr double kCubic = -0.75;
+
   LowerContext& context_;
+  Sampling what_;
   SampleMode mode_;
   PaddingMode padding_;
   bool align_;
@@ -238,7 +375,31 @@ class GridSampling {
   PlaceBody body_;
 };
 
-void lower_grid_sample(LowerContext& context) { GridSampling(context).run(); }
+void lower_grid_sample(LowerContext& context) {
+  GridSampling(context, {.image = context.input_shape(0), .shape = context.output_shape()}).run();
+}
+
+// ---- Adjoints of GridSample -------------------------------------------------------------------------------
+
+// Inputs: the samples' cotangent, the grid; `dims` has the extents of the image.
+void infer_image_adjoint(InferContext& context) {
+  Shape shape = dims_attribute(context.node());
+  require_rank(context, 0, static_cast<int64_t>(shape.size()));
+  context.set_output(0, Type(context.dtype(0), std::move(shape)));
+}
+
+void lower_image_adjoint(LowerContext& context) {
+  GridSampling(context, {.image = context.output_shape(), .shape = context.input_shape(0)})
+      .run_image_adjoint();
+}
+
+// Inputs: the samples' cotangent, the grid, the image.
+void infer_grid_adjoint(InferContext& context) { context.set_output(0, context.input(1)); }
+
+void lower_grid_adjoint(LowerContext& context) {
+  GridSampling(context, {.image = context.input_shape(2), .shape = context.input_shape(0), .image_input = 2})
+      .run_grid_adjoint();
+}
 
 }  // namespace
 
@@ -250,6 +411,14 @@ std::vector<OpDef> grid_sample_records() {
        .name = "GridSample",
        .infer = infer_grid_sample,
        .lower = lower_grid_sample},
+      {.domain = "dlc",
+       .name = "GridSampleImageGradient",
+       .infer = infer_image_adjoint,
+       .lower = lower_image_adjoint},
+      {.domain = "dlc",
+       .name = "GridSampleGridGradient",
+       .infer = infer_grid_adjoint,
+       .lower = lower_grid_adjoint},
   };
 }
 

@@ -79,10 +79,15 @@ void lower_sum_to(LowerContext& context) {
   context.loop_nest(nest(outer, to, to.size(), std::move(block)), "sum_to");
 }
 
+// Late: its input. What is computed of it is computed again, where equal nodes would else be merged: each has
+// a number of its own.
+void lower_late(LowerContext& context) { context.alias_output(0, context.input(0)); }
+
 }  // namespace
 
 void register_internal(OpRegistry& registry) {
   registry.add({.domain = "dlc", .name = "SumTo", .infer = infer_sum_to, .lower = lower_sum_to});
+  registry.add({.domain = "dlc", .name = "Late", .infer = infer_same_as_input, .lower = lower_late});
   registry.add({.domain = "dlc", .name = "Dims", .infer = infer_dims, .lower = lower_dims});
 }
 

@@ -15,8 +15,7 @@ struct Bins {
   Expr region, row, column;
 };
 
-Bins bins_of(LowerContext& context) {
-  const Shape& shape = context.output_shape();
+Bins bins_of(LowerContext& context, const Shape& shape) {
   Bins bins{.vars = {}, .shape = {shape[0], shape[2], shape[3]}, .region = {}, .row = {}, .column = {}};
   bins.vars = loop_vars(context, bins.shape);
   Index index = index_of(bins.vars);
@@ -34,6 +33,13 @@ void finish(LowerContext& context, const Bins& bins, PlaceBody& body,
   Block all = body.take();
   append(all, serial_nest(vars, {count}, pool(index_of(vars)[0])));
   context.loop_nest(nest(bins.vars, bins.shape, bins.shape.size(), std::move(all)));
+}
+
+// Emits the loops over bins inside of one over channels: what regions have in common, channels keep apart.
+void emit_by_channel(LowerContext& context, VarId channel, const Dim& channels, const Bins& bins,
+                     Block body) {
+  Block inner = serial_nest(bins.vars, bins.shape, std::move(body));
+  context.loop_nest({for_loop(channel, dim(channels), LoopKind::kParallel, std::move(inner))});
 }
 
 void check_batch_indices(LowerContext& context, const std::function<Expr(const Expr& region)>& batch) {
@@ -90,28 +96,43 @@ struct SampledAxis {
 
 class RoiAlignKernel {
  public:
-  explicit RoiAlignKernel(LowerContext& context)
+  // Of regions of an image of the shape `image`, made tensors of the shape `pooled`.
+  RoiAlignKernel(LowerContext& context, Shape image, Shape pooled)
       : context_(context),
+        image_(std::move(image)),
+        pooled_(std::move(pooled)),
         type_(compute_type(context.input_type(0).dtype)),
         maximum_(takes_maximum(context.node())),
-        bins_(bins_of(context)),
+        bins_(bins_of(context, pooled_)),
         body_(context) {}
 
   void run() {
-    const Shape& image = context_.input_shape(0);
     check_equal(context_, context_.input_shape(1)[1], 4, "numbers of a region");
     check_equal(context_, context_.input_shape(1)[0], context_.input_shape(2)[0], "number of regions");
-    check_image(context_, {image[2], image[3]}, context_.output_shape());
-    auto batch_of = [&](const Expr& region) { return cast(context_.at_input(2, {region}), DType::kInt64); };
-    check_batch_indices(context_, batch_of);
+    check_image(context_, {image_[2], image_[3]}, pooled_);
+    check_batch_indices(context_, [&](const Expr& region) { return batch_of(region); });
     Expr batch = body_.define(batch_of(bins_.region));
-    SampledAxis y = sampled(1, image[2], bins_.row, context_.output_shape()[2]);
-    SampledAxis x = sampled(0, image[3], bins_.column, context_.output_shape()[3]);
+    SampledAxis y = sampled(1, image_[2], bins_.row, pooled_[2]);
+    SampledAxis x = sampled(0, image_[3], bins_.column, pooled_[3]);
     finish(context_, bins_, body_, [&](const Expr& channel) { return pool(batch, channel, y, x); });
+  }
+
+  // Input 0 is the cotangent of the pooled tensors; input 3 is what they are where maxima were taken, input 4
+  // the image.
+  void run_adjoint() {
+    context_.map(context_.output(), [&](const Index&) { return constant(context_.output_type().dtype, 0); });
+    Expr batch = body_.define(batch_of(bins_.region));
+    SampledAxis y = sampled(1, image_[2], bins_.row, pooled_[2]);
+    SampledAxis x = sampled(0, image_[3], bins_.column, pooled_[3]);
+    VarId channel = context_.fresh_var();
+    Block inner = body_.take();
+    append(inner, give(batch, var(channel), y, x));
+    emit_by_channel(context_, channel, pooled_[1], bins_, std::move(inner));
   }
 
  private:
   Expr number(double value) const { return constant(type_, value); }
+  Expr batch_of(const Expr& region) const { return cast(context_.at_input(2, {region}), DType::kInt64); }
   Expr corner(int64_t i) const {
     double scale = context_.node().attribute<double>("spatial_scale", 1);
     Expr scaled = widen(context_.at_input(1, {bins_.region, integer(i)})) * number(scale);
@@ -184,6 +205,41 @@ class RoiAlignKernel {
                          cast(result, context_.output_type().dtype)));
     return body;
   }
+  // Gives an element of the cotangent to those that it was pooled from: times their weights, or, of a
+  // maximum, the first that is it.
+  Block give(const Expr& batch, const Expr& channel, const SampledAxis& y, const SampledAxis& x) {
+    VarId row = context_.fresh_var();
+    VarId column = context_.fresh_var();
+    VarId is_given = context_.fresh_var();
+    Expr row_inside, column_inside;
+    Block rows, columns;
+    std::vector<AxisTap> row_taps = taps(rows, y, var(row), row_inside);
+    std::vector<AxisTap> column_taps = taps(columns, x, var(column), column_inside);
+    const Index bin = {bins_.region, channel, bins_.row, bins_.column};
+    const Expr dy = widen(context_.at_input(0, bin));
+    const Expr samples = cast(max(y.count * x.count, integer(1)), type_);
+    for (const AxisTap& row_tap : row_taps) {
+      for (const AxisTap& column_tap : column_taps) {
+        Expr share = row_tap.weight * column_tap.weight;
+        const Index element = {batch, channel, row_tap.index, column_tap.index};
+        if (maximum_) {
+          Expr is_it =
+              equal(share * widen(context_.at_input(4, element)), widen(context_.at_input(3, bin))) &&
+              equal(var(is_given), integer(0));
+          VarId chosen = context_.fresh_var();
+          columns.push_back(let(chosen, cast(is_it && row_inside && column_inside, DType::kInt64)));
+          columns.push_back(reduce_into(is_given, Combiner::kMax, var(chosen)));
+          share = share * cast(var(chosen), type_);
+        } else {
+          share = select(row_inside && column_inside, share / samples, number(0));
+        }
+        columns.push_back(Stmt{Scatter{context_.output(), element, Combiner::kSum, share * dy}});
+      }
+    }
+    rows.push_back(for_range(column, x.first, x.last, std::move(columns)));
+    return {let(is_given, integer(0)), for_range(row, y.first, y.last, std::move(rows))};
+  }
+
   // The maximum is that of the four elements, each times its weight.
   Expr sample(const Expr& batch, const Expr& channel, const std::vector<AxisTap>& rows,
               const std::vector<AxisTap>& columns) const {
@@ -210,13 +266,27 @@ class RoiAlignKernel {
   }
 
   LowerContext& context_;
+  Shape image_, pooled_;
   DType type_;
   bool maximum_;
   Bins bins_;
   PlaceBody body_;
 };
 
-void lower_roi_align(LowerContext& context) { RoiAlignKernel(context).run(); }
+void lower_roi_align(LowerContext& context) {
+  RoiAlignKernel(context, context.input_shape(0), context.output_shape()).run();
+}
+
+// Inputs: the cotangent, the regions and their batches, and of maxima the result and the image; `dims` has
+// the extents of the image.
+void infer_region_adjoint(InferContext& context) {
+  require_rank(context, 0, 4);
+  context.set_output(0, Type(context.dtype(0), dims_attribute(context.node())));
+}
+
+void lower_roi_align_adjoint(LowerContext& context) {
+  RoiAlignKernel(context, context.output_shape(), context.input_shape(0)).run_adjoint();
+}
 
 // Before version 16 coordinates were those of the output's pixels.
 void upgrade_roi_align(Graph&, Node& node, int) {
@@ -263,32 +333,90 @@ BinRange bin_range(LowerContext& context, PlaceBody& body, const Expr& region, i
   return {clamped(ExprOp::kFloor, bin), clamped(ExprOp::kCeil, bin + integer(1))};
 }
 
+// A kernel on the elements of bins.
+class MaxRoiPoolKernel {
+ public:
+  // Of regions of an image of the shape `image`, made tensors of the shape `pooled`.
+  MaxRoiPoolKernel(LowerContext& context, const Shape& image, const Shape& pooled)
+      : context_(context),
+        type_(compute_type(context.input_type(0).dtype)),
+        channels_(pooled[1]),
+        bins_(bins_of(context, pooled)),
+        body_(context) {
+    batch_ = body_.define(batch_of(bins_.region));
+    x_ = bin_range(context, body_, bins_.region, 1, image[3], bins_.column, pooled[3]);
+    y_ = bin_range(context, body_, bins_.region, 2, image[2], bins_.row, pooled[2]);
+  }
+
+  void run() {
+    finish(context_, bins_, body_, [&](const Expr& channel) {
+      VarId best = context_.fresh_var();
+      Expr is_empty = y_.end <= y_.begin || x_.end <= x_.begin;
+      Expr result = select(is_empty, constant(type_, 0), var(best, type_));
+      Stmt loops = over_elements([&](const Expr& row, const Expr& column) {
+        Expr element = widen(context_.at_input(0, {batch_, channel, row, column}));
+        return Block{reduce_into(best, Combiner::kMax, element)};
+      });
+      return Block{let(best, neutral(Combiner::kMax, type_)), std::move(loops),
+                   store(context_.output(), {bins_.region, channel, bins_.row, bins_.column},
+                         cast(result, context_.output_type().dtype))};
+    });
+  }
+
+  // Inputs: the cotangent, the regions, what was pooled, the image. The first element that is the maximum
+  // gets it.
+  void run_adjoint() {
+    context_.map(context_.output(), [&](const Index&) { return constant(context_.output_type().dtype, 0); });
+    VarId channel = context_.fresh_var();
+    VarId is_given = context_.fresh_var();
+    VarId chosen = context_.fresh_var();
+    const Index bin = {bins_.region, var(channel), bins_.row, bins_.column};
+    Block body = body_.take();
+    body.push_back(let(is_given, integer(0)));
+    body.push_back(over_elements([&](const Expr& row, const Expr& column) {
+      const Index element = {batch_, var(channel), row, column};
+      Expr is_it =
+          equal(context_.at_input(3, element), context_.at_input(2, bin)) && equal(var(is_given), integer(0));
+      Expr share =
+          cast(cast(var(chosen), type_) * widen(context_.at_input(0, bin)), context_.output_type().dtype);
+      return Block{let(chosen, cast(is_it, DType::kInt64)),
+                   reduce_into(is_given, Combiner::kMax, var(chosen)),
+                   Stmt{Scatter{context_.output(), element, Combiner::kSum, share}}};
+    }));
+    emit_by_channel(context_, channel, channels_, bins_, std::move(body));
+  }
+
+  Expr batch_of(const Expr& region) const {
+    return cast(context_.at_input(1, {region, integer(0)}), DType::kInt64);
+  }
+
+ private:
+  Stmt over_elements(const std::function<Block(const Expr& row, const Expr& column)>& body) {
+    VarId row = context_.fresh_var();
+    VarId column = context_.fresh_var();
+    return for_range(row, y_.begin, y_.end,
+                     {for_range(column, x_.begin, x_.end, body(var(row), var(column)))});
+  }
+
+  LowerContext& context_;
+  DType type_;
+  Dim channels_;
+  Bins bins_;
+  PlaceBody body_;
+  Expr batch_;
+  BinRange x_, y_;
+};
+
 void lower_max_roi_pool(LowerContext& context) {
-  const Shape& image = context.input_shape(0);
-  const Shape& shape = context.output_shape();
-  DType type = compute_type(context.input_type(0).dtype);
   check_equal(context, context.input_shape(1)[1], 5, "numbers of a region");
-  auto batch_of = [&](const Expr& region) {
+  check_batch_indices(context, [&](const Expr& region) {
     return cast(context.at_input(1, {region, integer(0)}), DType::kInt64);
-  };
-  check_batch_indices(context, batch_of);
-  Bins bins = bins_of(context);
-  PlaceBody body(context);
-  Expr batch = body.define(batch_of(bins.region));
-  BinRange x = bin_range(context, body, bins.region, 1, image[3], bins.column, shape[3]);
-  BinRange y = bin_range(context, body, bins.region, 2, image[2], bins.row, shape[2]);
-  finish(context, bins, body, [&](const Expr& channel) {
-    VarId best = context.fresh_var();
-    VarId row = context.fresh_var();
-    VarId column = context.fresh_var();
-    Expr element = widen(context.at_input(0, {batch, channel, var(row), var(column)}));
-    Block columns = {for_range(column, x.begin, x.end, {reduce_into(best, Combiner::kMax, element)})};
-    Expr is_empty = y.end <= y.begin || x.end <= x.begin;
-    Expr result = select(is_empty, constant(type, 0), var(best, type));
-    return Block{let(best, neutral(Combiner::kMax, type)), for_range(row, y.begin, y.end, std::move(columns)),
-                 store(context.output(), {bins.region, channel, bins.row, bins.column},
-                       cast(result, context.output_type().dtype))};
   });
+  MaxRoiPoolKernel(context, context.input_shape(0), context.output_shape()).run();
+}
+
+void lower_max_roi_pool_adjoint(LowerContext& context) {
+  MaxRoiPoolKernel(context, context.output_shape(), context.input_shape(0)).run_adjoint();
 }
 
 // ---- NonMaxSuppression ------------------------------------------------------------------------------------
@@ -337,6 +465,14 @@ std::vector<OpDef> region_records() {
        .lower = lower_roi_align,
        .upgrades = {{16, upgrade_roi_align}}},
       {.name = "MaxRoiPool", .infer = infer_max_roi_pool, .lower = lower_max_roi_pool},
+      {.domain = "dlc",
+       .name = "RoiAlignGradient",
+       .infer = infer_region_adjoint,
+       .lower = lower_roi_align_adjoint},
+      {.domain = "dlc",
+       .name = "MaxRoiPoolGradient",
+       .infer = infer_region_adjoint,
+       .lower = lower_max_roi_pool_adjoint},
       {.name = "NonMaxSuppression", .infer = infer_non_max_suppression, .lower = lower_non_max_suppression},
   };
 }

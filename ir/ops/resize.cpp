@@ -186,23 +186,42 @@ void infer_resize(InferContext& context) {
 
 class ResizeLowering {
  public:
-  explicit ResizeLowering(LowerContext& context)
-      : context_(context), form_(form_of(context.node())), type_(coordinate_type(form_.filter)) {}
+  // From the shape `input` to the shape `output`: those of the node, or of the one that it is the adjoint of.
+  ResizeLowering(LowerContext& context, Shape input, Shape output)
+      : context_(context),
+        input_(std::move(input)),
+        output_(std::move(output)),
+        form_(form_of(context.node())),
+        type_(coordinate_type(form_.filter)) {}
 
   void run() {
     bind_outputs();
-    for (size_t i = 0; i < form_.axes.size(); ++i) {
-      if (!is_identity(i)) tables_.push_back(table_of(i));
-    }
+    make_tables();
     if (tables_.empty()) return context_.alias_output(0, context_.input(0));
     BufferId from = context_.input(0);
     std::vector<std::vector<ResizeTable>> passes = passes_of(tables_);
     for (size_t i = 0; i < passes.size(); ++i) from = emit_pass(from, passes[i], i + 1 == passes.size());
   }
 
+  // Input 0 is the cotangent of the output, output 0 that of the input.
+  void run_adjoint() {
+    make_tables();
+    if (tables_.empty()) return context_.alias_output(0, context_.input(0));
+    BufferId from = context_.input(0);
+    for (size_t i = tables_.size(); i-- > 0;) from = emit_adjoint_pass(from, i);
+    context_.map_output(
+        [&](const Index& index) { return cast(context_.at(from, index), context_.output_type().dtype); });
+  }
+
  private:
-  const Dim& input_extent(size_t i) const { return context_.input_shape(0)[form_.axes[i]]; }
-  const Dim& output_extent(size_t i) const { return context_.output_shape()[form_.axes[i]]; }
+  void make_tables() {
+    for (size_t i = 0; i < form_.axes.size(); ++i) {
+      if (!is_identity(i)) tables_.push_back(table_of(i));
+    }
+  }
+
+  const Dim& input_extent(size_t i) const { return input_[form_.axes[i]]; }
+  const Dim& output_extent(size_t i) const { return output_[form_.axes[i]]; }
   Expr element(size_t input, size_t i) const {
     return context_.at_input(input, {integer(static_cast<int64_t>(i))});
   }
@@ -264,7 +283,7 @@ class ResizeLowering {
       return floored(extent_as(input_extent(i), DType::kFloat) * given_scale(i, DType::kFloat));
     }
     if (!keeps_ratio()) return form_.sizes ? std::nullopt : std::optional(size(i));
-    if (all_known(form_, context_.input_shape(0))) return std::nullopt;
+    if (all_known(form_, input_)) return std::nullopt;
     Expr scaled = extent_as(input_extent(i), DType::kDouble) * kept_ratio(DType::kDouble);
     return floored(scaled + constant(DType::kDouble, 0.5));
   }
@@ -328,7 +347,7 @@ class ResizeLowering {
 
   BufferId emit_pass(BufferId from, const std::vector<ResizeTable>& tables, bool last) {
     Shape shape = context_.program().buffer(from).shape;
-    for (const ResizeTable& table : tables) shape[table.axis] = context_.output_shape()[table.axis];
+    for (const ResizeTable& table : tables) shape[table.axis] = output_[table.axis];
     BufferId to = last ? context_.output() : context_.temp(weight_type(), shape, "resize.part");
     auto finish = [&](const Expr& value, const Index& index) {
       return last ? to_output(value, index) : value;
@@ -375,26 +394,72 @@ class ResizeLowering {
     return context_.at(table.weight, {tap, index[table.axis]}) * value;
   }
 
+  // Gives every element of `from` to those that it was blended from along one axis. What lies outside of the
+  // input was made of none.
+  BufferId emit_adjoint_pass(BufferId from, size_t number) {
+    const ResizeTable& table = tables_[number];
+    const Shape given = context_.program().buffer(from).shape;
+    Shape shape = given;
+    shape[table.axis] = input_[table.axis];
+    BufferId to = context_.temp(weight_type(), shape, "resize.adjoint");
+    context_.map(to, [&](const Index&) { return constant(weight_type(), 0); });
+    std::vector<VarId> vars = loop_vars(context_, given);
+    const Index index = index_of(vars);
+    VarId tap = context_.fresh_var();
+    Index target = index;
+    target[table.axis] = context_.at(table.index, {var(tap), index[table.axis]});
+    Expr value = cast(context_.at(from, index), weight_type());
+    if (number + 1 == tables_.size() && crops())
+      value = select(lies_inside(index), value, constant(weight_type(), 0));
+    if (table.weight != BufferId::kNone)
+      value = context_.at(table.weight, {var(tap), index[table.axis]}) * value;
+    Block body = {for_range(tap, integer(0), dim(table.taps),
+                            {Stmt{Scatter{to, std::move(target), Combiner::kSum, std::move(value)}}})};
+    // Elements along the axis meet; the axes before it are apart.
+    context_.loop_nest(nest(vars, given, table.axis, std::move(body)), "resize.adjoint");
+    return to;
+  }
+  Expr lies_inside(const Index& index) const {
+    Expr inside = boolean(true);
+    for (const ResizeTable& table : tables_)
+      inside = inside && context_.at(table.inside, {index[table.axis]});
+    return inside;
+  }
+
   // In the output's type; the extrapolation value outside of the input.
   Expr to_output(Expr value, const Index& index) const {
     DType type = context_.output_type().dtype;
     if (is_integer(type) && is_float(value.type())) value = unary(ExprOp::kRoundEven, value);
     if (value.type() != type) value = cast(value, type);
     if (!crops()) return value;
-    Expr inside = boolean(true);
-    for (const ResizeTable& table : tables_)
-      inside = inside && context_.at(table.inside, {index[table.axis]});
     double outside = context_.node().attribute<double>("extrapolation_value", 0);
-    return select(inside, value, cast(constant(DType::kFloat, outside), type));
+    return select(lies_inside(index), value, cast(constant(DType::kFloat, outside), type));
   }
 
   LowerContext& context_;
+  Shape input_, output_;
   ResizeForm form_;
   DType type_;
   std::vector<ResizeTable> tables_;
 };
 
-void lower_resize(LowerContext& context) { ResizeLowering(context).run(); }
+void lower_resize(LowerContext& context) {
+  ResizeLowering(context, context.input_shape(0), context.output_shape()).run();
+}
+
+// ---- The adjoint ------------------------------------------------------------------------------------------
+
+// The other inputs and the attributes are those of the Resize; `dims` has the extents of its input.
+void infer_resize_gradient(InferContext& context) {
+  Shape shape = dims_attribute(context.node());
+  require_type(context, 0, TypeClass::kFloat);
+  require_rank(context, 0, static_cast<int64_t>(shape.size()));
+  context.set_output(0, Type(context.dtype(0), std::move(shape)));
+}
+
+void lower_resize_gradient(LowerContext& context) {
+  ResizeLowering(context, context.output_shape(), context.input_shape(0)).run_adjoint();
+}
 
 // ---- Upgrades ---------------------------------------------------------------------------------------------
 
@@ -442,6 +507,10 @@ std::vector<OpDef> resize_records() {
        .infer = infer_resize,
        .lower = lower_resize,
        .upgrades = {{10, upgrade_upsample}}},
+      {.domain = "dlc",
+       .name = "ResizeGradient",
+       .infer = infer_resize_gradient,
+       .lower = lower_resize_gradient},
   };
 }
 

@@ -49,6 +49,14 @@ std::vector<Expr> cubic_weights(const Expr& fraction, double a) {
   return {outer(fraction + one), inner(fraction), inner(one - fraction), outer(number(2) - fraction)};
 }
 
+std::vector<Expr> cubic_slopes(const Expr& fraction, double a) {
+  auto number = [&](double value) { return constant(fraction.type(), value); };
+  Expr one = number(1);
+  auto inner = [&](const Expr& x) { return (number(3 * (a + 2)) * x - number(2 * (a + 3))) * x; };
+  auto outer = [&](const Expr& x) { return (number(3 * a) * x - number(10 * a)) * x + number(8 * a); };
+  return {outer(fraction + one), inner(fraction), -inner(one - fraction), -outer(number(2) - fraction)};
+}
+
 Expr PlaceBody::define(const Expr& value) {
   if (value->op == ExprOp::kInt || value->op == ExprOp::kFloat || value->op == ExprOp::kVar) return value;
   VarId id = context_.fresh_var();

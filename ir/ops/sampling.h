@@ -26,6 +26,8 @@ std::vector<AxisTap> linear_taps(const Expr& coordinate, const Dim& extent);
 // The weights of the four elements around a coordinate that is `fraction` right of the second, in cubic
 // convolution with the parameter a.
 std::vector<Expr> cubic_weights(const Expr& fraction, double a);
+// Their derivatives by the coordinate.
+std::vector<Expr> cubic_slopes(const Expr& fraction, double a);
 
 // Scalars at a place of the output, before the loop over channels.
 class PlaceBody {

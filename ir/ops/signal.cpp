@@ -7,6 +7,7 @@
 #include "ir/ops/lower_util.h"
 #include "ir/ops/mel_weight_matrix.h"
 #include "ir/ops/runtime_dims.h"
+#include "ir/term.h"
 
 namespace dlc::ir {
 namespace {
@@ -303,6 +304,33 @@ void lower_stft(LowerContext& context) {
   store_result(context, result);
 }
 
+// Along axis -1 - `axis`, where -1 is that of the parts.
+Value* transform(Builder& builder, Value* value, int64_t axis, bool inverse, bool onesided) {
+  int64_t position = -1 - axis;
+  Value* constant = builder.constant(Tensor::from_ints(std::span(&position, 1)).reshaped({}));
+  return builder.op("DFT", {value, nullptr, constant},
+                    {{"inverse", int64_t{inverse}}, {"onesided", int64_t{onesided}}});
+}
+
+// Frames, gathered and multiplied with the window, and their transforms; where their number is known.
+bool unfold_stft(Builder& builder, Node& node) {
+  auto length = known_frame_length(node);
+  auto step = known_scalar(node.input(kStep));
+  if (!length || !step) return false;
+  Term signal(builder, node.input(0));
+  Term starts = range(builder, frame_count(signal.shape()[1], *length, *step));
+  Term positions = reshape(starts * Term(builder, builder.dims({*step})), {starts.shape()[0], 1}) +
+                   range(builder, *length);
+  Term frames = signal.apply("Gather", {positions}, {{"axis", int64_t{1}}});
+  if (node.input(kWindow) != nullptr) {
+    Term window(builder, node.input(kWindow));
+    frames = frames * reshape(window.cast(frames.dtype()), {*length, 1});
+  }
+  const int64_t onesided = node.attribute<int64_t>("onesided", 1);
+  builder.replace(node, 0, transform(builder, frames, 1, false, onesided != 0));
+  return true;
+}
+
 // ---- Rfft, Irfft ------------------------------------------------------------------------------------------
 
 int64_t signal_axes(const Node& node) { return node.attribute<int64_t>("signal_ndim", 1); }
@@ -334,14 +362,6 @@ void infer_irfft(InferContext& context) {
   context.set_output(0, Type(context.dtype(0), std::move(shape)));
 }
 
-// Along axis -1 - `axis`, where -1 is that of the parts.
-Value* transform(Builder& builder, Value* value, int64_t axis, bool inverse, bool onesided) {
-  int64_t position = -1 - axis;
-  Value* constant = builder.constant(Tensor::from_ints(std::span(&position, 1)).reshaped({}));
-  return builder.op("DFT", {value, nullptr, constant},
-                    {{"inverse", int64_t{inverse}}, {"onesided", int64_t{onesided}}});
-}
-
 bool expand_rfft(Builder& builder, Node& node) {
   Shape shape = node.input(0)->shape();
   shape.emplace_back(1);
@@ -365,7 +385,7 @@ bool expand_irfft(Builder& builder, Node& node) {
 
 void register_signal(OpRegistry& registry) {
   registry.add({.name = "DFT", .infer = infer_dft, .lower = lower_dft, .upgrades = {{20, upgrade_dft}}});
-  registry.add({.name = "STFT", .infer = infer_stft, .lower = lower_stft});
+  registry.add({.name = "STFT", .infer = infer_stft, .lower = lower_stft, .unfold = unfold_stft});
   registry.add({.domain = "com.microsoft", .name = "Rfft", .infer = infer_rfft, .expand = expand_rfft});
   registry.add({.domain = "com.microsoft", .name = "Irfft", .infer = infer_irfft, .expand = expand_irfft});
   registry.add(mel_weight_matrix_record());

@@ -50,9 +50,13 @@ class StepBuilder {
     run_passes(normalizing_passes(), *graph_, Options());
     for (size_t i = 0; i < statistics_.size(); ++i) slots_[statistics_[i]].out = running(i);
     LossNodes nodes = add_loss(*graph_, options_.loss, target_, weights_);
-    Value* norm = nodes.total;
-    if (kind_ != StepKind::kEvaluate) norm = add_backward(nodes.loss);
-    return finish(nodes.loss, norm);
+    Value* norm = trains() ? add_backward(nodes.loss) : nodes.total;
+    Builder builder(*graph_);
+    if (kind_ != StepKind::kGradients) nodes.loss = builder.cast(nodes.loss, DType::kFloat);
+    StepGraph result = finish(nodes.loss, builder.cast(norm, DType::kFloat));
+    if (trains())
+      result.recompute = recompute(*result.graph, forward_values(*result.graph), options_.recompute);
+    return result;
   }
 
  private:
@@ -99,7 +103,7 @@ class StepBuilder {
       Value* input = make_input(*graph_, parameter.name, name, type);
       slots_.push_back({{name, role, type, ir::static_shape(input->shape())}, input});
     }
-    if (kind_ == StepKind::kEvaluate) return;
+    if (kind_ == StepKind::kEvaluate || kind_ == StepKind::kGradients) return;
     const std::vector<std::string> moments = moment_names(options_.optimizer);
     for (size_t i : trained_) {
       const State parameter = slots_[i].state;
@@ -155,7 +159,8 @@ class StepBuilder {
     for (size_t i = 0; i < all.size(); ++i) {
       if (all[i] == nullptr) continue;
       reached.push_back(trained_[i]);
-      gradients.push_back(averaged(trained_[i], all[i]));
+      const bool is_plain = options_.accumulate <= 1 || kind_ == StepKind::kGradients;
+      gradients.push_back(is_plain ? all[i] : averaged(trained_[i], all[i]));
     }
     if (gradients.empty()) {
       fail(ErrorKind::kModel, "the loss depends on none of the {} trained parameters", trained_.size());
@@ -165,6 +170,10 @@ class StepBuilder {
     }
     Value* norm = add_norm(*graph_, gradients);
     if (kind_ == StepKind::kAccumulate) return norm;
+    if (kind_ == StepKind::kGradients) {
+      for (size_t i = 0; i < reached.size(); ++i) slots_[reached[i]].out = gradients[i];
+      return norm;
+    }
     if (options_.clip.norm > 0) gradients = clip_norm(*graph_, gradients, norm, options_.clip.norm);
     for (size_t i = 0; i < reached.size(); ++i) update(slots_[reached[i]], gradients[i]);
     return norm;
@@ -172,7 +181,6 @@ class StepBuilder {
 
   // The sum of what earlier batches and this one give to the average gradient.
   Value* averaged(size_t i, Value* gradient) {
-    if (options_.accumulate <= 1) return gradient;
     Builder builder(*graph_);
     Slot& accumulator = slot(slots_[i].state.name + ".gradient");
     Term share = Term(builder, gradient) * (1.0 / static_cast<double>(options_.accumulate));
@@ -201,6 +209,16 @@ class StepBuilder {
     if (options_.average <= 0) return;
     Slot& average = slot(parameter.state.name + std::string(training::kAverageEnding));
     average.out = add_average(*graph_, options_.average, scalars_, average.in, nodes.parameter);
+  }
+
+  // Loss, outputs of the model and statistics: what there would be without a backward pass.
+  std::vector<Value*> forward_values(const ir::Graph& graph) const {
+    std::vector<Value*> values = {graph.outputs()[0]};
+    for (size_t i = 0; i < outputs_; ++i) values.push_back(graph.outputs()[training::kScalarOutputs + i]);
+    for (size_t i : statistics_) {
+      if (slots_[i].out != nullptr) values.push_back(slots_[i].out);
+    }
+    return values;
   }
 
   StepGraph finish(Value* loss, Value* norm) {

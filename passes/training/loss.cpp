@@ -42,9 +42,10 @@ Term sample_weights(const Term& weights, const Shape& shape) {
 }
 
 // The weights of the classes as a constant; every class counts alike where there are none.
-Term class_weights(Builder& builder, const Dim& classes, const LossOptions& options) {
-  if (options.class_weights.empty()) return {builder, builder.scalar(DType::kFloat, 1)};
-  Tensor table(DType::kFloat, {static_cast<int64_t>(options.class_weights.size())});
+Term class_weights(const Term& y, const Dim& classes, const LossOptions& options) {
+  Builder& builder = y.builder();
+  if (options.class_weights.empty()) return y.number(1);
+  Tensor table(y.dtype(), {static_cast<int64_t>(options.class_weights.size())});
   if (!(classes == Dim(table.size()))) {
     fail(ErrorKind::kUsage, "the loss has {} class weights, the model {} classes", table.size(),
          classes.to_string());
@@ -66,7 +67,7 @@ Elements class_loss(const Term& y, const Term& target, const Term& weights, cons
   Shape column = target.shape();
   column.insert(column.begin() + static_cast<ptrdiff_t>(axis), 1);
   const Term picked = log_probabilities.apply("GatherElements", {reshape(chosen, column)}, {{"axis", axis}});
-  const Term table = class_weights(builder, y.shape()[static_cast<size_t>(axis)], options);
+  const Term table = class_weights(y, y.shape()[static_cast<size_t>(axis)], options);
   const Term own = options.class_weights.empty() ? table : table.apply("Gather", {chosen});
   Term loss = -own * reshape(picked, target.shape());
   if (options.label_smoothing > 0 && options.kind == LossKind::kCrossEntropy) {
@@ -158,9 +159,10 @@ ir::Type target_type(const ir::Graph& graph, const LossOptions& options) {
 LossNodes add_loss(ir::Graph& graph, const LossOptions& options, ir::Value* target, ir::Value* weights) {
   ir::Value* output = graph.outputs()[find_output(graph, options.output)];
   Builder builder(graph);
-  Term y = Term(builder, logits_of(output, options)).cast(DType::kFloat);
-  Term targets(builder, target);
-  Term samples(builder, weights);
+  const DType type = wide_type(output->dtype());
+  Term y = Term(builder, logits_of(output, options)).cast(type);
+  Term targets(builder, takes_classes(options.kind) ? target : builder.cast(target, type));
+  Term samples = Term(builder, weights).cast(type);
   Elements elements = takes_classes(options.kind)
                           ? class_loss(y, targets, samples, options)
                           : weighted(value_loss(y, targets, options), samples, options.kind);

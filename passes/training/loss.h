@@ -16,12 +16,13 @@ int64_t class_axis(size_t rank);
 ir::Type target_type(const ir::Graph& graph, const LossOptions& options);
 
 struct LossNodes {
-  ir::Value* loss;   // f32 scalar: the weighted average over all samples (and places) that count
-  ir::Value* total;  // f32 scalar: the sum of their weights
+  ir::Value* loss;   // scalar: the weighted average over all samples (and places) that count
+  ir::Value* total;  // scalar: the sum of their weights
 };
 
-// Adds the loss to a graph whose values have types. Target and weights (f32, one a sample) are inputs of the
-// graph. A Softmax that ends the model is left out of a cross-entropy, which takes logits.
+// Adds the loss to a graph whose values have types; it is computed in f32, of a model in double precision in
+// f64. Target and weights (f32, one a sample) are inputs of the graph. A Softmax that ends the model is left
+// out of a cross-entropy, which takes logits.
 LossNodes add_loss(ir::Graph& graph, const LossOptions& options, ir::Value* target, ir::Value* weights);
 
 // The output that the options name, by its position.

@@ -51,6 +51,13 @@ enum class NormalizationMode : uint8_t {
   kTrain,   // it takes those of the batch and moves the running ones
 };
 
+// What the backward pass may compute again instead of keeping it.
+enum class Recompute : uint8_t {
+  kNothing,
+  kCheap,           // element by element, or moved: what passes over memory anyway
+  kAllButProducts,  // everything but contractions, recurrent layers and control flow
+};
+
 struct TrainingOptions {
   LossOptions loss = {};
   OptimizerOptions optimizer = {};
@@ -62,6 +69,7 @@ struct TrainingOptions {
   // Moving averages of the parameters, which evaluation then uses: avg += (1 - d) (w - avg) after a step,
   // with d = min(average, (1 + step) / (10 + step)), so that a short run is not held at its start. 0: none.
   double average = 0;
+  Recompute recompute = Recompute::kNothing;
 };
 
 }  // namespace dlc::passes

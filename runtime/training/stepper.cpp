@@ -22,16 +22,6 @@ void check_fits(const State& state, const Tensor& tensor) {
        fmt::join(state.shape, ", "), name(tensor.dtype()), fmt::join(tensor.shape(), ", "));
 }
 
-// Averages that are missing start as their parameters.
-std::map<std::string, Tensor> with_averages(const StepLayout& layout, std::map<std::string, Tensor> states) {
-  for (const State& state : layout.states) {
-    if (state.role != StateRole::kAverage || states.contains(state.name)) continue;
-    auto it = states.find(state.name.substr(0, state.name.size() - kAverageEnding.size()));
-    if (it != states.end()) states[state.name] = converted(it->second, state.dtype);
-  }
-  return states;
-}
-
 }  // namespace
 
 Tensor converted(const Tensor& tensor, DType type) {
@@ -39,6 +29,15 @@ Tensor converted(const Tensor& tensor, DType type) {
   Tensor result(type, tensor.shape());
   for (int64_t i = 0; i < result.size(); ++i) result.set_double(i, tensor.get_double(i));
   return result;
+}
+
+std::map<std::string, Tensor> initial_states(const StepLayout& layout, std::map<std::string, Tensor> states) {
+  for (const State& state : layout.states) {
+    if (state.role != StateRole::kAverage || states.contains(state.name)) continue;
+    auto it = states.find(state.name.substr(0, state.name.size() - kAverageEnding.size()));
+    if (it != states.end()) states[state.name] = converted(it->second, state.dtype);
+  }
+  return states;
 }
 
 struct Stepper::Runner {
@@ -97,7 +96,7 @@ Stepper::Stepper(StepPrograms programs, const std::map<std::string, Tensor>& sta
   }
   evaluate_ = std::make_unique<Runner>(programs_.evaluate, options, by_name_);
   set_states(states, {StateRole::kParameter, StateRole::kStatistic});
-  set_states(with_averages(layout(), states), {StateRole::kAverage});
+  set_states(initial_states(layout(), states), {StateRole::kAverage});
 }
 
 Stepper::~Stepper() = default;

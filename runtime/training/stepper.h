@@ -40,6 +40,10 @@ struct EvaluationResult {
 // The numbers of a tensor in another type; the tensor itself where it is of that type.
 Tensor converted(const Tensor& tensor, DType type);
 
+// What the states of a step start with: those of the map by their names, averages that are missing as their
+// parameters. Moments and accumulators that are missing start at zero and are not in the result.
+std::map<std::string, Tensor> initial_states(const StepLayout& layout, std::map<std::string, Tensor> states);
+
 class Stepper {
  public:
   // The states by name; moments and accumulators that are missing start at zero, averages as their

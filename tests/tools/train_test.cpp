@@ -222,6 +222,27 @@ TEST(DlcTrain, ComputesTheFrozenPartOnce) {
   EXPECT_EQ(resumed.code, 0) << resumed.err;
 }
 
+TEST(DlcTrain, ComputesAgainWhatMemoryDoesNotHold) {
+  const TemporaryFolder folder;
+  write_patterns(folder, 240);
+  const ProcessOptions here{.folder = folder.path()};
+  // A batch that needs megabytes.
+  const std::vector<std::string> fit = {"fit", digits_model(), "--data", kData, "--batch", "200"};
+  auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), fit.begin(), fit.end());
+    return train(more, here);
+  };
+  const ProcessResult plain = with({"--dry-run"});
+  ASSERT_EQ(plain.code, 0) << plain.err;
+  EXPECT_TRUE(matches(plain.out, "a step takes \\S+ [kM]B; \\S+ [kM]B wait for the backward pass\n"))
+      << plain.out;
+  const ProcessResult tight = with({"--max-memory", "1"});
+  EXPECT_EQ(tight.code, 2);
+  EXPECT_TRUE(matches(tight.err,
+                      "--max-memory 1: a step takes \\S+ [kM]B even where .* a smaller --batch takes less"))
+      << tight.err;
+}
+
 TEST(DlcTrain, InspectsAndChecksGradients) {
   const ProcessResult inspected = train({"inspect", digits_model()});
   EXPECT_EQ(inspected.code, 0) << inspected.err;

@@ -22,7 +22,7 @@ ARROWS = {
     "ir": {"ir", "runtime", "runtime/format"},
     "frontend": {"frontend", "ir", "runtime", "runtime/format", "runtime/data"},
     "passes": {"passes", "ir", "runtime", "runtime/training"},
-    "codegen": {"codegen", "passes", "ir", "runtime", "runtime/model", "runtime/kernels"},
+    "codegen": {"codegen", "passes", "ir", "runtime", "runtime/model", "runtime/kernels", "runtime/training"},
     "api": {"api", "codegen", "passes", "frontend", "ir", "runtime", "runtime/model", "runtime/data"},
     "tools": {"tools", "codegen", "passes", "frontend", "ir", "runtime", "runtime/model", "runtime/data",
               "runtime/training"},

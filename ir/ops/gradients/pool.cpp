@@ -5,16 +5,6 @@
 namespace dlc::ir {
 namespace {
 
-// An adjoint operator of the dlc domain, with the attributes of the pool and its input's extents.
-Term adjoint(GradientContext& context, std::string_view op, std::vector<Value*> inputs) {
-  Attributes attributes = context.node().attributes();
-  std::vector<std::string> dims;
-  for (const Dim& dim : context.input(0)->shape()) dims.push_back(dim.to_string());
-  attributes["dims"] = std::move(dims);
-  Builder& builder = context.builder();
-  return {builder, builder.op_in("dlc", op, std::move(inputs), std::move(attributes))};
-}
-
 // The indices count elements in row-major order, whatever the node's own indices do.
 void max_pool_gradient(GradientContext& context) {
   if (context.grad() == nullptr) return;

@@ -35,6 +35,10 @@ std::span<const GradientRule> pool_gradients();
 std::span<const GradientRule> generator_gradients();
 std::span<const GradientRule> attention_gradients();
 std::span<const GradientRule> control_flow_gradients();
+std::span<const GradientRule> image_gradients();
+std::span<const GradientRule> signal_gradients();
+std::span<const GradientRule> linear_algebra_gradients();
+std::span<const GradientRule> quantization_gradients();
 
 // Rules in a file of their own.
 void einsum_gradient(GradientContext& context);
@@ -48,6 +52,10 @@ inline Term input(GradientContext& context, size_t i) { return {context.builder(
 inline Term output(GradientContext& context, size_t i = 0) { return {context.builder(), context.output(i)}; }
 // Requires that it is there.
 inline Term grad(GradientContext& context, size_t i = 0) { return {context.builder(), context.grad(i)}; }
+
+// An adjoint operator of the dlc domain, with the attributes of the node and the extents of its input 0 as
+// `dims`.
+Term adjoint(GradientContext& context, std::string_view op, std::vector<Value*> inputs);
 
 // The cotangent is zero: the function is constant by pieces.
 inline void no_gradient(GradientContext&) {}

@@ -36,7 +36,16 @@ const std::vector<passes::Parameter>& parameters() {
   return result;
 }
 
+LoaderOptions loader_options() { return {.batch = kBatch, .seed = 5, .threads = 2}; }
+
 StepProgram compiled(passes::StepKind kind) {
+  passes::StepGraph step = tiny_graph(kind);
+  return {codegen::compile(*step.graph, {}), step.layout};
+}
+
+}  // namespace
+
+passes::StepGraph tiny_graph(passes::StepKind kind) {
   const passes::TrainingOptions options{.optimizer = {.kind = passes::OptimizerKind::kSgd, .momentum = 0.9},
                                         .normalization = passes::NormalizationMode::kTrain,
                                         .accumulate = 2,
@@ -45,13 +54,8 @@ StepProgram compiled(passes::StepKind kind) {
   for (const passes::Parameter& parameter : parameters()) {
     if (!parameter.is_statistic) trained.push_back(parameter.name);
   }
-  passes::StepGraph step = passes::build_step(*ir::parse_graph(kModel), parameters(), trained, options, kind);
-  return {codegen::compile(*step.graph, {}), step.layout};
+  return passes::build_step(*ir::parse_graph(kModel), parameters(), trained, options, kind);
 }
-
-LoaderOptions loader_options() { return {.batch = kBatch, .seed = 5, .threads = 2}; }
-
-}  // namespace
 
 const StepPrograms& tiny_programs() {
   static const StepPrograms programs{compiled(passes::StepKind::kStep),

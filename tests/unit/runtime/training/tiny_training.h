@@ -4,10 +4,12 @@
 
 #include <memory>
 
+#include "passes/training/build_step.h"
 #include "runtime/training/trainer.h"
 
 namespace dlc::training {
 
+passes::StepGraph tiny_graph(passes::StepKind kind);
 // The compiled step, shared by all tests.
 const StepPrograms& tiny_programs();
 std::map<std::string, Tensor> tiny_states();
