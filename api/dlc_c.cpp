@@ -1,9 +1,8 @@
 #include "api/dlc_c.h"
 
-#include <cstring>
-#include <new>
 #include <optional>
 
+#include "api/c_border.h"
 #include "codegen/compile.h"
 #include "frontend/read_model.h"
 #include "ir/clone.h"
@@ -13,10 +12,10 @@
 #include "runtime/program.h"
 #include "runtime/version.h"
 
-using dlc::check;
-using dlc::Error;
-using dlc::ErrorKind;
-using dlc::fail;
+using dlc::api::complete;
+using dlc::api::guarded;
+using dlc::api::require;
+using dlc::api::text_or_empty;
 
 struct dlc_graph {
   std::unique_ptr<dlc::ir::Graph> graph;
@@ -32,69 +31,6 @@ struct dlc_session {
 };
 
 namespace {
-
-thread_local std::string last_error;
-
-int32_t status_of(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::kUsage:
-      return DLC_INVALID_ARGUMENT;
-    case ErrorKind::kModel:
-      return DLC_INVALID_MODEL;
-    case ErrorKind::kData:
-      return DLC_INVALID_INPUT;
-    case ErrorKind::kIo:
-      return DLC_IO;
-    case ErrorKind::kResource:
-      return DLC_UNSUPPORTED;
-    case ErrorKind::kInternal:
-      return DLC_INTERNAL;
-  }
-  return DLC_INTERNAL;
-}
-
-int32_t record(int32_t status, const char* text) noexcept {
-  try {
-    last_error = text;
-  } catch (const std::bad_alloc&) {
-    last_error.clear();
-  }
-  return status;
-}
-
-// Runs `work`; whatever it throws becomes a status and a text. `resource`: the status where the machine is at
-// fault.
-template <class Work>
-int32_t guarded(Work&& work, int32_t resource = DLC_UNSUPPORTED) noexcept {
-  try {
-    work();
-    return DLC_OK;
-  } catch (const Error& error) {
-    return record(error.kind() == ErrorKind::kResource ? resource : status_of(error.kind()), error.what());
-  } catch (const std::bad_alloc&) {
-    return record(DLC_OUT_OF_MEMORY, "out of memory");
-  } catch (const std::exception& error) {
-    return record(DLC_INTERNAL, error.what());
-  }
-}
-
-template <class T>
-void require(const T* argument, const char* name) {
-  if (argument == nullptr) fail(ErrorKind::kUsage, "the argument '{}' is null", name);
-}
-
-// The options with zeros for what the caller's version of the struct lacks.
-template <class Options>
-Options complete(const Options* options) {
-  Options result = {};
-  if (options == nullptr) return result;
-  if (options->struct_size == 0)
-    fail(ErrorKind::kUsage, "the options' struct_size is 0; expected their sizeof");
-  std::memcpy(&result, options, std::min<size_t>(options->struct_size, sizeof result));
-  return result;
-}
-
-std::string text_or_empty(const char* text) { return text == nullptr ? "" : text; }
 
 dlc::frontend::ReadOptions read_options(const dlc_read_options* given) {
   const dlc_read_options options = complete(given);
@@ -141,7 +77,7 @@ extern "C" {
 
 const char* dlc_version(void) { return dlc::version(); }
 
-const char* dlc_last_error(void) { return last_error.c_str(); }
+const char* dlc_last_error(void) { return dlc::api::last_error(); }
 
 int32_t dlc_read_model(const char* path, const dlc_read_options* options, dlc_graph** graph) {
   return guarded([&] {

@@ -99,6 +99,117 @@ dlc_tensor dlc_make_value(dlc_value* value);
  * an output holds; a null shape is replaced. */
 int32_t dlc_run(dlc_session* session, const dlc_tensor* inputs, dlc_tensor* outputs);
 
+/* ---- Training: from one ONNX file to another, on samples that a function of the caller gives ----
+ *
+ *   dlc_trainer* trainer;
+ *   dlc_dataset data = {sizeof data, 1000, read_sample, NULL};
+ *   dlc_fit_options options = {.struct_size = sizeof options, .epochs = 5, .rate = 1e-3};
+ *   if (dlc_trainer_create("model.onnx", NULL, &trainer) == DLC_OK &&
+ *       dlc_trainer_fit(trainer, &data, NULL, &options) == DLC_OK &&
+ *       dlc_trainer_save(trainer, "tuned.onnx") == DLC_OK) ... */
+
+/* A model with the compiled step that trains it. Belongs to one thread at a time. */
+typedef struct dlc_trainer dlc_trainer;
+
+enum {
+  DLC_LOSS_CROSS_ENTROPY = 0, /* of class numbers */
+  DLC_LOSS_NLL = 1,           /* of class numbers, where the model gives log-probabilities */
+  DLC_LOSS_BINARY = 2,        /* of probabilities; the model gives logits */
+  DLC_LOSS_MSE = 3,
+  DLC_LOSS_L1 = 4,
+  DLC_LOSS_HUBER = 5,
+  DLC_LOSS_KL = 6
+};
+enum {
+  DLC_OPTIMIZER_ADAMW = 0,
+  DLC_OPTIMIZER_SGD = 1,
+  DLC_OPTIMIZER_ADAM = 2,
+  DLC_OPTIMIZER_ADAGRAD = 3,
+  DLC_OPTIMIZER_LION = 4
+};
+enum {
+  DLC_SCHEDULE_CONSTANT = 0,
+  DLC_SCHEDULE_STEP = 1,
+  DLC_SCHEDULE_LINEAR = 2,
+  DLC_SCHEDULE_COSINE = 3,
+  DLC_SCHEDULE_ONE_CYCLE = 4,
+  DLC_SCHEDULE_PLATEAU = 5
+};
+
+typedef struct dlc_training_options {
+  uint32_t struct_size;
+  int32_t loss;
+  int32_t optimizer;
+  int32_t threads;      /* 0: as many as the process may use */
+  int64_t batch;        /* 0: 32 */
+  int64_t head_classes; /* of a new head in front of the first output; 0: the model keeps its own */
+  uint64_t seed;        /* of the new head's weights */
+  double weight_decay;
+  double momentum;    /* of DLC_OPTIMIZER_SGD */
+  double clip_norm;   /* 0: none */
+  const char* freeze; /* patterns of parameters, separated by commas, that stay as they are; null: none */
+  const char* train;  /* patterns of those that alone are trained; null: all */
+  const char* cpu;    /* null: "native" */
+  int32_t num_shapes;
+  const dlc_input_shape* shapes;
+} dlc_training_options;
+
+int32_t dlc_trainer_create(const char* model, const dlc_training_options* options, dlc_trainer** trainer);
+void dlc_trainer_release(dlc_trainer* trainer);
+
+/* What a sample consists of: the model's inputs, then the target. `dims` begins with the batch. */
+typedef struct dlc_field {
+  const char* name;
+  uint8_t dtype; /* as in dlc_value_info */
+  int32_t rank;
+  const int64_t* dims;
+} dlc_field;
+
+int32_t dlc_trainer_num_fields(const dlc_trainer* trainer);
+/* Fills `field`, which points to memory of the trainer. */
+int32_t dlc_trainer_field(const dlc_trainer* trainer, int32_t index, dlc_field* field);
+
+/* Samples by number. `read` writes a sample, dense, to a place for each field, and returns 0; anything else
+ * leaves the sample out. It is called by several threads at once where `loader_threads` is more than 1. */
+typedef struct dlc_dataset {
+  uint32_t struct_size;
+  int64_t size;
+  int32_t (*read)(void* user, int64_t index, void* const* places);
+  void* user;
+} dlc_dataset;
+
+typedef struct dlc_epoch {
+  int64_t epoch; /* from 0 */
+  int64_t step;
+  double training_loss;
+  double validation_loss; /* NaN without validation data */
+} dlc_epoch;
+
+typedef struct dlc_fit_options {
+  uint32_t struct_size;
+  int32_t schedule;
+  int32_t loader_threads; /* 0: 1 */
+  int64_t epochs;         /* 0: 1 */
+  double rate;            /* 0: 1e-3 */
+  double warmup;          /* of the steps: below 1 a share, else a number */
+  uint64_t seed;          /* of the order */
+  const char* folder;     /* for checkpoints; null: none */
+  /* After each epoch. Anything but 0 ends the training. */
+  int32_t (*on_epoch)(void* user, const dlc_epoch* epoch);
+  void* user;
+} dlc_fit_options;
+
+/* `validation` may be null. */
+int32_t dlc_trainer_fit(dlc_trainer* trainer, const dlc_dataset* data, const dlc_dataset* validation,
+                        const dlc_fit_options* options);
+
+/* The loss and, unless `metric` is null, one of "accuracy", "top5", "f1", "mae", "mse". */
+int32_t dlc_trainer_evaluate(dlc_trainer* trainer, const dlc_dataset* data, const char* metric, double* loss,
+                             double* value);
+
+/* Writes the model as ONNX with the parameters as they are now. */
+int32_t dlc_trainer_save(const dlc_trainer* trainer, const char* path);
+
 #ifdef __cplusplus
 }
 #endif

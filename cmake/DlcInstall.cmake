@@ -21,10 +21,13 @@ endforeach()
 # The public headers: what api/ includes, and what that includes.
 set(public_headers
     codegen/compile.h frontend/read_model.h ir/clone.h ir/dim.h ir/graph.h ir/type.h passes/options.h
-    runtime/border.h runtime/data/image.h runtime/data/npy.h runtime/data/npz.h runtime/dtype.h runtime/error.h
-    runtime/model/abi.h runtime/model/api.h runtime/model/types.h runtime/program.h runtime/tensor.h runtime/value.h
-    runtime/version.h)
-install(FILES api/dlc.h api/dlc_c.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/dlc)
+    passes/training/options.h runtime/border.h runtime/data/image.h runtime/data/npy.h runtime/data/npz.h
+    runtime/dtype.h runtime/error.h runtime/model/abi.h runtime/model/api.h runtime/model/types.h runtime/program.h
+    runtime/tensor.h runtime/training/augment.h runtime/training/checkpoint.h runtime/training/dataset.h
+    runtime/training/image_folder.h runtime/training/loader.h runtime/training/metrics.h runtime/training/schedule.h
+    runtime/training/step.h runtime/training/stepper.h runtime/training/table_data.h runtime/training/token_data.h
+    runtime/training/trainer.h runtime/value.h runtime/version.h)
+install(FILES api/dlc.h api/dlc_c.h api/train.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/dlc)
 foreach(header ${public_headers})
   cmake_path(GET header PARENT_PATH folder)
   install(FILES ${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/dlc/${folder})

@@ -280,7 +280,7 @@ void write_step_library(const StepLibrary& library, const std::string& path, con
   }
   std::vector<std::string> exports;
   for (const Forward& forward : kForwards) exports.push_back(library.name + "_" + forward.suffix);
-  link_parts(parts, exports, path);
+  link_parts(std::move(parts), exports, path);
 }
 
 std::string write_step_header(const StepLibrary& library) {

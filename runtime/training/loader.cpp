@@ -8,6 +8,7 @@
 #include <mutex>
 #include <thread>
 
+#include "runtime/error.h"
 #include "runtime/training/random.h"
 
 namespace dlc::training {
@@ -55,6 +56,19 @@ struct Loader::Impl {
            next_to_fill < std::max<int64_t>(next_to_give - 1, 0) + static_cast<int64_t>(slots.size());
   }
 
+  void check_classes(int64_t sample, void* place) const {
+    if (options.classes == 0) return;
+    std::vector<int64_t> shape = fields.back().shape;
+    shape.front() = 1;
+    const Tensor target(fields.back().dtype, shape, place, nullptr);
+    for (int64_t i = 0; i < target.size(); ++i) {
+      const int64_t number = target.get_int(i);
+      if (number == options.ignored_class || (number >= 0 && number < options.classes)) continue;
+      fail(ErrorKind::kData, "sample {}: the class is {}, the model has classes 0 to {}", sample, number,
+           options.classes - 1);
+    }
+  }
+
   // What a sample that cannot be read leaves behind is the same in every run.
   void clear(std::span<void* const> places, const Batch& batch) const {
     for (size_t k = 0; k < places.size(); ++k) {
@@ -78,7 +92,11 @@ struct Loader::Impl {
         key = mixed(mixed(options.seed, static_cast<uint64_t>(epoch)), static_cast<uint64_t>(sample));
       }
       const bool is_read = data.read(sample, key, places);
-      if (!is_read) clear(places, batch);
+      if (is_read) {
+        check_classes(sample, places.back());
+      } else {
+        clear(places, batch);
+      }
       const bool is_filler = i >= batch.count;
       if (!is_read && !is_filler) ++skipped;
       batch.weights.mutable_as<float>()[i] = is_read && !is_filler ? 1.0F : 0.0F;

@@ -24,6 +24,10 @@ struct LoaderOptions {
   uint64_t seed = 0;
   int threads = 1;
   int ahead = 3;  // batches that wait
+  // Where the last field holds class numbers, how many classes there are, and a number that is none. Others
+  // are an Error(kData) of next().
+  int64_t classes = 0;
+  int64_t ignored_class = -100;
 };
 
 class Loader {

@@ -103,6 +103,7 @@ TrainerEnd Trainer::run(const TrainerEvents& events, const std::atomic<bool>& st
       return TrainerEnd::kInterrupted;
     }
     if (!finish_epoch(events, seconds_since(start))) return TrainerEnd::kEarly;
+    if (stop && state_.epoch < options_.epochs) return TrainerEnd::kInterrupted;
   }
   return TrainerEnd::kDone;
 }

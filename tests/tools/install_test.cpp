@@ -1,6 +1,8 @@
 // An installed dlc in projects of others: the examples.
 #include <fmt/format.h>
 
+#include <regex>
+
 #include "tests/tools/tools.h"
 
 namespace dlc::test {
@@ -49,6 +51,19 @@ TEST_F(Install, ServesCxxPrograms) {
   const ProcessResult bad = run_process({*folder_ / "cpp_api/cpp_api", digit_labels(), digit_picture(2)});
   EXPECT_EQ(bad.code, 1);
   EXPECT_TRUE(matches(bad.err, "labels\\.txt: is not an ONNX model")) << bad.err;
+}
+
+TEST_F(Install, TrainsInCxxPrograms) {
+  const std::string tuned = *folder_ / "tuned.onnx";
+  const ProcessResult result = run_example("training_api", {digits_model(), tuned});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(matches(result.out, "\nepoch 3: accuracy (1\\.0|0\\.9)")) << result.out;
+  std::smatch losses;
+  ASSERT_TRUE(std::regex_search(result.out, losses, std::regex("loss (\\S+), after a step (\\S+)\n$")));
+  EXPECT_LT(std::stod(losses[2]), std::stod(losses[1]));
+  const ProcessResult run =
+      run_process({*folder_ / "prefix/bin/dlc-run", tuned, "--input", digit_picture(0)});
+  EXPECT_TRUE(matches(run.out, "\\[1, 4\\]")) << run.out << run.err;
 }
 
 TEST_F(Install, ServesCPrograms) {

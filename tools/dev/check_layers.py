@@ -23,7 +23,7 @@ ARROWS = {
     "frontend": {"frontend", "ir", "runtime", "runtime/format", "runtime/data"},
     "passes": {"passes", "ir", "runtime", "runtime/training"},
     "codegen": {"codegen", "passes", "ir", "runtime", "runtime/model", "runtime/kernels", "runtime/training"},
-    "api": {"api", "codegen", "passes", "frontend", "ir", "runtime", "runtime/model", "runtime/data"},
+    "api": {"api", "codegen", "passes", "frontend", "ir", "runtime", "runtime/model", "runtime/data", "runtime/training"},
     "tools": {"tools", "codegen", "passes", "frontend", "ir", "runtime", "runtime/model", "runtime/data",
               "runtime/training"},
     "tests": {"tests", "tools", "api", "codegen", "passes", "frontend", "ir", "runtime", "runtime/format", "runtime/model",
@@ -39,7 +39,7 @@ LIBRARIES = [
     (r"CLI/", {"tools"}),
     (r"training_event\.pb\.h", {"tools"}),
     (r"nlohmann/", {"runtime/data", "runtime/training", "passes", "codegen", "tools", "tests"}),
-    (r"fmt/", {"runtime", "ir", "frontend", "passes", "codegen", "tools", "tests"}),
+    (r"fmt/", {"runtime", "ir", "frontend", "passes", "codegen", "api", "tools", "tests"}),
     (r"(gtest|gmock|benchmark)/", {"tests"}),
     (r"iostream$", {"tools", "tests"}),
 ]

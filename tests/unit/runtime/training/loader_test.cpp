@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "runtime/error.h"
+#include "tests/support/error_text.h"
 
 namespace dlc::training {
 namespace {
@@ -156,6 +157,18 @@ TEST(Loader, ThrowsWhatAThreadFailedWith) {
   EXPECT_NE(loader.next(), nullptr);
   EXPECT_NE(loader.next(), nullptr);
   EXPECT_THROW(loader.next(), Error);
+}
+
+TEST(Loader, ChecksClasses) {
+  const Numbers data(6);
+  const Subset all = all_of(data);
+  const std::vector<Field> pair = {{"key", DType::kInt64, {2}}, {"target", DType::kInt64, {2}}};
+  // The number of a sample comes first in Numbers; here its key, which is 0, is the class.
+  Loader good(data, all, pair, {.batch = 2, .augment = false, .classes = 1});
+  EXPECT_EQ(read_epoch(good, 0).samples.size(), 6U);
+  Loader bad(data, all, pair, {.batch = 2, .classes = 5});
+  bad.start(0);
+  EXPECT_NE(test::message_of([&] { bad.next(); }).find("the model has classes 0 to 4"), std::string::npos);
 }
 
 TEST(Loader, GivesUnreadableSamplesNoWeightAndCountsThem) {
