@@ -285,7 +285,8 @@ int64_t Interpreter::evaluate(const Expr& e) {
     registers[static_cast<size_t>(target)].integer = evaluate(dim);
   std::vector<Access> accesses;
   for (BufferId id : code.buffers()) accesses.push_back(access(id, false));
-  return code.run(range, registers, accesses).integer;
+  code.run(range, registers, accesses);
+  return registers[static_cast<size_t>(range.result)].integer;
 }
 
 // The extents of an output of a call, -1 where the call binds them.

@@ -32,12 +32,15 @@ struct Runner {
   const std::vector<Access>& accesses;
   std::vector<Scalar> registers;
 
-  Scalar value(const CodeRange& range) { return code.run(range, registers, accesses); }
+  Scalar value(const CodeRange& range) {
+    code.run(range, registers, accesses);
+    return reg(range.result);
+  }
   Scalar& reg(int32_t r) { return registers[static_cast<size_t>(r)]; }
 
   // The access of a store and the element that it names.
   std::pair<const Access*, int64_t> place(const CompiledStmt& stmt) {
-    value(stmt.index);
+    code.run(stmt.index, registers, accesses);
     const Access& access = accesses[static_cast<size_t>(stmt.target)];
     return {&access, element_of(access, registers.data() + stmt.index.result)};
   }

@@ -177,8 +177,8 @@ int32_t ScalarCode::emit_select(const Expr& e, bool wide) {
   return result;
 }
 
-Scalar ScalarCode::run(const CodeRange& range, std::vector<Scalar>& registers,
-                       const std::vector<Access>& accesses) const {
+void ScalarCode::run(const CodeRange& range, std::vector<Scalar>& registers,
+                     const std::vector<Access>& accesses) const {
   for (int32_t at = range.begin; at < range.end; ++at) {
     const Instruction& i = code_[static_cast<size_t>(at)];
     const auto reg = [&](int32_t r) -> Scalar& { return registers[static_cast<size_t>(r)]; };
@@ -205,7 +205,6 @@ Scalar ScalarCode::run(const CodeRange& range, std::vector<Scalar>& registers,
         break;
     }
   }
-  return registers[static_cast<size_t>(range.result)];
 }
 
 int64_t element_of(const Access& access, const Scalar* index) {

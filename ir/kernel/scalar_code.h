@@ -70,8 +70,7 @@ class ScalarCode {
   // Registers with constants set; dims are the caller's to set.
   std::vector<Scalar> initial_registers() const { return initial_; }
   // Error(kInternal) on an access outside of its buffer.
-  Scalar run(const CodeRange& range, std::vector<Scalar>& registers,
-             const std::vector<Access>& accesses) const;
+  void run(const CodeRange& range, std::vector<Scalar>& registers, const std::vector<Access>& accesses) const;
 
  private:
   int32_t emit(const Expr& e, bool wide);

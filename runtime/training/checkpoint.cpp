@@ -153,8 +153,7 @@ void write_checkpoint(const std::string& run_folder, const Checkpoint& checkpoin
     write(temporary / "model.safetensors", checkpoint.model);
     write(temporary / "optimizer.safetensors", checkpoint.optimizer);
     if (!checkpoint.averages.empty()) write(temporary / kAverages, checkpoint.averages);
-    data::write_file(temporary / "state.json", to_json(checkpoint.run).dump(2) + "
-");
+    data::write_file(temporary / "state.json", to_json(checkpoint.run).dump(2) + "\n");
     sync(temporary / "state.json");
   } catch (...) {
     fs::remove_all(temporary, error);

@@ -25,7 +25,7 @@ class CachedFeatures : public Dataset {
 
   int64_t size() const override { return static_cast<int64_t>(rows_.size()); }
 
-  bool read(int64_t index, uint64_t, std::span<void* const> places) const override {
+  bool read(int64_t index, std::optional<uint64_t>, std::span<void* const> places) const override {
     const int64_t row = rows_[static_cast<size_t>(index)];
     if (row == kAbsent) return false;
     for (size_t i = 0; i < columns_.size(); ++i) {

@@ -13,7 +13,7 @@ namespace {
 class Numbers : public Dataset {
  public:
   int64_t size() const override { return 11; }
-  bool read(int64_t index, uint64_t, std::span<void* const> places) const override {
+  bool read(int64_t index, std::optional<uint64_t>, std::span<void* const> places) const override {
     auto* x = static_cast<float*>(places[0]);
     x[0] = static_cast<float>(index);
     x[1] = 1;
