@@ -15,7 +15,7 @@ constexpr void (*kFamilies[])(OpRegistry&) = {
     register_signal,         register_generator,    register_control_flow, register_recurrent,
     register_random,         register_quantization, register_attention,    register_contrib,
     register_linear_algebra, register_ml,           register_training,     register_values,
-    register_internal,
+    register_internal,       register_contrib_array,
 };
 
 }  // namespace
