@@ -84,6 +84,15 @@ constexpr Signature kSignatures[] = {
     {"GatherBlockQuantized", "D data, I indices, T scales, D? zero_points", "T output",
      "bits: int = 4, block_size: int = 128, gather_axis: int = 0, quantize_axis: int = 1",
      "D: block, I: index, T: float"},
+    {"CDist", "T A, T B", "T C", "metric: string = sqeuclidean"},
+    {"ExpandDims", "T X, I axis", "T Y", "", "T: any, I: int32"},
+    {"Inverse", "T X", "T Y"},
+    {"NhwcMaxPool", "T x", "T y",
+     "auto_pad: string = NOTSET, ceil_mode: int = 0, dilations: ints, kernel_shape: ints!, pads: ints, "
+     "strides: ints",
+     "T: byte"},
+    {"Trilu", "T X, K? k", "T Y", "upper: int = 1", "T: any, K: int64"},
+    {"Unique", "T x", "T y, I idx, I counts", "", "T: float, I: int64"},
     {"GridSample", "T X, T Grid", "T Y",
      "align_corners: int = 0, mode: string = bilinear, padding_mode: string = zeros"},
     {"Irfft", "T X", "T Y", "normalized: int = 0, onesided: int = 1, signal_ndim: int!"},
@@ -117,6 +126,8 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
 
 std::vector<std::string> type_set(std::string_view name) {
   if (name == "float") return {"tensor(float16)", "tensor(bfloat16)", "tensor(float)", "tensor(double)"};
+  if (name == "any") return OpSchema::all_tensor_types();
+  if (name == "byte") return {"tensor(int8)", "tensor(uint8)"};
   if (name == "index") return {"tensor(int32)", "tensor(int64)"};
   if (name == "point") return {"tensor(uint8)", "tensor(float16)", "tensor(bfloat16)", "tensor(float)"};
   if (name == "block") return {"tensor(uint4)", "tensor(int4)", "tensor(uint8)"};

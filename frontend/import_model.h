@@ -16,6 +16,7 @@
 #include "frontend/read_tensor.h"
 #include "frontend/read_type.h"
 #include "frontend/upgrade.h"
+#include "ir/clone.h"
 #include "ir/op.h"
 #include "runtime/error.h"
 
@@ -114,6 +115,8 @@ class Importer {
 
   // settle_branches.cpp: nodes that run one of two sub-graphs.
   NodePosition settle_branches(ir::Graph& graph, NodePosition position);
+  NodePosition take_known_branch(ir::Graph& graph, NodePosition position, const ir::Graph& taken);
+  void copy_unsettled(const std::vector<ir::Node*>& nodes, ir::Graph& target, ir::ValueMap& values);
   void settle_both(ir::Node& branch);
   ir::Node& move_rest_into(ir::Node& branch, const std::vector<ir::Node*>& rest);
   void append_copies(const std::vector<ir::Node*>& rest, ir::Node& branch, bool condition,

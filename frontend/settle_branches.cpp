@@ -85,12 +85,7 @@ NodePosition position_of(const ir::Node& node, NodePosition from) {
 NodePosition Importer::settle_branches(ir::Graph& graph, NodePosition position) {
   ir::Node& node = **position;
   if (const ir::Graph* known = ir::known_branch(node)) {
-    const bool condition = known == &ir::branch_of(node, true);
-    settle(ir::branch_of(node, condition), true);
-    ir::take_branch(node, condition);
-    const NodePosition next = std::next(position);
-    erase_unsettled(node);
-    return next;
+    return take_known_branch(graph, position, *known);
   }
   const Followers followers = followers_of(node, position, graph);
   bool takes_rest = false;
@@ -118,6 +113,45 @@ NodePosition Importer::settle_branches(ir::Graph& graph, NodePosition position) 
   ir::Node& all = move_rest_into(node, followers.dependent);
   settle_rest(all);
   return graph.nodes().end();
+}
+
+// Its nodes take the place of the node, still to be settled: what follows a branch among them is then in one
+// graph with it. Returns the first of them.
+NodePosition Importer::take_known_branch(ir::Graph& graph, NodePosition position, const ir::Graph& taken) {
+  ir::Node& node = **position;
+  if (taken.outputs().size() != node.outputs().size()) {
+    fail(ErrorKind::kModel, "{}: the branch gives {} values, expected {}", node.describe(),
+         taken.outputs().size(), node.outputs().size());
+  }
+  ir::ValueMap values;
+  for (const ir::Value* value : taken.constants())
+    values[value] = graph.add_constant(value->name(), value->constant());
+  std::vector<ir::Node*> inner;
+  for (const auto& each : taken.nodes()) inner.push_back(each.get());
+  const NodePosition last = std::prev(graph.nodes().end());
+  copy_unsettled(inner, graph, values);
+  while (std::next(last) != graph.nodes().end()) graph.move_before(std::next(last)->get(), &node);
+  for (size_t i = 0; i < node.outputs().size(); ++i) {
+    if (node.output(i) == nullptr) continue;
+    const auto copy = values.find(taken.outputs()[i]);
+    ir::Value* result = copy != values.end() ? copy->second : taken.outputs()[i];
+    graph.replace_all_uses(node.output(i), result);
+    graph.pass_name(node.output(i), result);
+  }
+  const NodePosition next = std::next(position);
+  erase_unsettled(node);
+  return std::prev(next, static_cast<std::ptrdiff_t>(inner.size()));
+}
+
+// Copies nodes to the end of a graph, which then still have to be settled where the first ones have.
+void Importer::copy_unsettled(const std::vector<ir::Node*>& nodes, ir::Graph& target, ir::ValueMap& values) {
+  ir::copy_nodes(nodes, target, values, [&](const ir::Node& from, ir::Node& to) {
+    count_node();
+    if (const auto found = pending_.find(&from); found != pending_.end()) {
+      const Pending pending = found->second;
+      pending_.emplace(&to, pending);
+    }
+  });
 }
 
 void Importer::settle_both(ir::Node& branch) {
@@ -152,13 +186,7 @@ void Importer::append_copies(const std::vector<ir::Node*>& rest, ir::Node& branc
   for (size_t i = 0; i < branch.outputs().size() && i < target.outputs().size(); ++i) {
     if (branch.output(i) != nullptr) values[branch.output(i)] = target.outputs()[i];
   }
-  ir::copy_nodes(rest, target, values, [&](const ir::Node& from, ir::Node& to) {
-    count_node();
-    if (const auto found = pending_.find(&from); found != pending_.end()) {
-      const Pending pending = found->second;
-      pending_.emplace(&to, pending);
-    }
-  });
+  copy_unsettled(rest, target, values);
   std::vector<ir::Value*> outputs;
   for (const ir::Value* result : results) outputs.push_back(values.at(result));
   target.set_outputs(std::move(outputs), std::vector<std::string>(results.size()));

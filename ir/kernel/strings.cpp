@@ -36,7 +36,7 @@ StringTable make_string_table(const std::vector<std::string>& strings) {
     size_t place = hash_text(strings[i].data(), length) & (size - 1);
     while (table[place] >= 0 && strings[static_cast<size_t>(table[place])] != strings[i])
       place = (place + 1) & (size - 1);
-    table[place] = static_cast<int64_t>(i);
+    if (table[place] < 0) table[place] = static_cast<int64_t>(i);
   }
   return {bytes_tensor(bytes), Tensor::from_ints(offsets), Tensor::from_ints(table)};
 }

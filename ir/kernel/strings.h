@@ -12,7 +12,7 @@ namespace dlc::ir {
 Tensor packed_strings(const std::vector<std::string>& strings);
 
 // What dlc_string_find() takes: the strings, where each begins among their bytes, and a hash table of their
-// numbers (-1: free) whose length is a power of two. Of equal strings the last is found.
+// numbers (-1: free) whose length is a power of two. Of equal strings the first is found.
 struct StringTable {
   Tensor strings;
   Tensor offsets;

@@ -1,4 +1,5 @@
-// ai.onnx.ml: operators that look values up. LabelEncoder, OneHotEncoder, ArrayFeatureExtractor.
+// ai.onnx.ml: operators that look values up. LabelEncoder, CategoryMapper, OneHotEncoder,
+// ArrayFeatureExtractor.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -35,22 +36,53 @@ std::optional<Tensor> list_of(const Node& node, const std::string& prefix) {
   return result;
 }
 
-Tensor list_of(const InferContext& context, const std::string& prefix) {
-  std::optional<Tensor> list = list_of(context.node(), prefix);
-  if (!list) context.fail("{} are absent", prefix);
-  return std::move(*list);
+struct Lists {
+  Tensor keys;
+  Tensor values;
+  bool have_strings() const { return keys.dtype() == DType::kString || values.dtype() == DType::kString; }
+};
+
+Tensor strings_of(const Node& node, std::string_view attribute) {
+  auto names = node.attribute<std::vector<std::string>>(attribute);
+  const auto count = static_cast<int64_t>(names.size());
+  return Tensor::from_strings({count}, std::move(names));
 }
 
-void infer_label_encoder(InferContext& context) {
-  const Tensor keys = list_of(context, "keys"), values = list_of(context, "values");
+// Keys and values of an encoder that is a list of names: numbers count them, and the type of the input says
+// which of the two are the keys.
+Lists named_lists(const Node& node, Tensor names, Tensor numbers) {
+  if (node.input(0)->dtype() == DType::kString) return {std::move(names), std::move(numbers)};
+  return {std::move(numbers), std::move(names)};
+}
+
+Tensor counting(int64_t count) {
+  Tensor numbers(DType::kInt64, {count});
+  for (int64_t i = 0; i < count; ++i) numbers.set_int(i, i);
+  return numbers;
+}
+
+Lists lists_of(const Node& node) {
+  // The form of version 1.
+  if (node.has("classes_strings")) {
+    Tensor names = strings_of(node, "classes_strings");
+    Tensor numbers = counting(names.size());
+    return named_lists(node, std::move(names), std::move(numbers));
+  }
+  std::optional<Tensor> keys = list_of(node, "keys"), values = list_of(node, "values");
+  if (!keys || !values) fail(ErrorKind::kModel, "keys or values are absent");
+  return {std::move(*keys), std::move(*values)};
+}
+
+void infer_lookup(InferContext& context, const Lists& lists) {
+  const auto& [keys, values] = lists;
   if (keys.size() != values.size() || keys.size() == 0)
     context.fail("expected as many values as keys, found {} keys and {} values", keys.size(), values.size());
   if (keys.dtype() != context.dtype(0))
     context.fail("keys are {}, but the input is {}", name(keys.dtype()), name(context.dtype(0)));
-  if (keys.dtype() == DType::kString || values.dtype() == DType::kString)
-    context.fail("keys or values are strings, which are not supported yet");
   context.set_output(0, Type(values.dtype(), context.shape(0)));
 }
+
+void infer_label_encoder(InferContext& context) { infer_lookup(context, lists_of(context.node())); }
 
 // What keys that are not in the list become.
 Tensor default_of(const Node& node, DType type) {
@@ -62,6 +94,8 @@ Tensor default_of(const Node& node, DType type) {
     }
     return given.reshaped({1});
   }
+  if (type == DType::kString)
+    return Tensor::from_strings({1}, {node.attribute<std::string>("default_string", "_Unused")});
   Tensor result(type, {1});
   if (is_float(type)) {
     result.set_double(0, node.attribute<double>("default_float", -0.0));
@@ -133,7 +167,7 @@ Expr search(LowerContext& context, Block& body, const LookupTable& table, Buffer
 }
 
 void lower_label_encoder(LowerContext& context) {
-  const Tensor given_keys = list_of(facts(context), "keys"), given_values = list_of(facts(context), "values");
+  const auto [given_keys, given_values] = lists_of(context.node());
   const LookupTable table = lookup_table(given_keys, given_values);
   const BufferId keys = context.constant(table.keys, "keys"),
                  values = context.constant(table.values, "values");
@@ -158,16 +192,83 @@ void lower_label_encoder(LowerContext& context) {
   context.loop_nest(nest(vars, context.output_shape(), vars.size(), std::move(body)));
 }
 
+// Strings are found by their hashes, and given by their numbers. Where each element stands among the keys;
+// what is not there is at their end.
+Value* position_of(Builder& builder, Value* x, const Tensor& keys) {
+  const int64_t count = keys.size();
+  if (keys.dtype() != DType::kString) {
+    return builder.op_in(
+        kMlDomain, "LabelEncoder", {x},
+        {{"keys_tensor", keys}, {"values_tensor", counting(count)}, {"default_int64", count}});
+  }
+  Value* found = builder.op_in("dlc", "StringFind", {x}, {{"strings", keys.strings()}});
+  Value* is_missing = builder.op("Less", {found, builder.like(found, 0)});
+  return builder.op("Where", {is_missing, builder.scalar(DType::kInt64, static_cast<double>(count)), found});
+}
+
+Tensor with_default(const Tensor& values, const Tensor& fallback) {
+  const int64_t count = values.size();
+  if (values.dtype() == DType::kString) {
+    std::vector<std::string> all = values.strings();
+    all.push_back(fallback.strings()[0]);
+    return Tensor::from_strings({count + 1}, std::move(all));
+  }
+  Tensor all(values.dtype(), {count + 1});
+  for (int64_t i = 0; i < count; ++i) copy_element(all, i, values, i);
+  copy_element(all, count, fallback, 0);
+  return all;
+}
+
+void expand_lookup(Builder& builder, Node& node, const Lists& lists) {
+  Value* position = position_of(builder, node.input(0), lists.keys);
+  Value* table = builder.constant(with_default(lists.values, default_of(node, lists.values.dtype())));
+  builder.replace(node, 0, builder.op("Gather", {table, position}, {{"axis", int64_t{0}}}));
+}
+
+bool expand_label_encoder(Builder& builder, Node& node) {
+  const Lists lists = lists_of(node);
+  if (!lists.have_strings()) return false;
+  expand_lookup(builder, node, lists);
+  return true;
+}
+
+// ---- CategoryMapper
+
+Lists categories_of(const Node& node) {
+  return named_lists(node, strings_of(node, "cats_strings"), Tensor::from_ints(ints_of(node, "cats_int64s")));
+}
+
+void infer_category_mapper(InferContext& context) { infer_lookup(context, categories_of(context.node())); }
+
+bool expand_category_mapper(Builder& builder, Node& node) {
+  expand_lookup(builder, node, categories_of(node));
+  return true;
+}
+
 // ---- OneHotEncoder ----------------------------------------------------------------------------------------
 
 void infer_one_hot_encoder(InferContext& context) {
-  if (context.dtype(0) == DType::kString)
-    context.fail("the input holds strings, which are not supported yet");
-  const size_t count = ints_of(context.node(), "cats_int64s").size();
-  if (count == 0) context.fail("cats_int64s are absent, which an input of numbers needs");
+  const Node& node = context.node();
+  const bool is_text = context.dtype(0) == DType::kString;
+  const size_t count = is_text ? node.attribute<std::vector<std::string>>("cats_strings", {}).size()
+                               : ints_of(node, "cats_int64s").size();
+  if (count == 0)
+    context.fail("{} are absent, which the input needs", is_text ? "cats_strings" : "cats_int64s");
   Shape shape = context.shape(0);
   shape.push_back(Dim(static_cast<int64_t>(count)));
   context.set_output(0, Type(DType::kFloat, std::move(shape)));
+}
+
+// Strings become their numbers.
+bool expand_one_hot_encoder(Builder& builder, Node& node) {
+  if (node.input(0)->dtype() != DType::kString) return false;
+  const Tensor categories = strings_of(node, "cats_strings");
+  Value* position = position_of(builder, node.input(0), categories);
+  builder.replace(node, 0,
+                  builder.op_in(kMlDomain, "OneHotEncoder", {position},
+                                {{"cats_int64s", counting(categories.size()).to_ints()},
+                                 {"zeros", node.attribute<int64_t>("zeros", 1)}}));
+  return true;
 }
 
 void lower_one_hot_encoder(LowerContext& context) {
@@ -212,10 +313,19 @@ bool expand_extractor(Builder& builder, Node& node) {
 std::vector<OpDef> ml_encoder_records() {
   const std::string domain(kMlDomain);
   return {
-      {.domain = domain, .name = "LabelEncoder", .infer = infer_label_encoder, .lower = lower_label_encoder},
+      {.domain = domain,
+       .name = "LabelEncoder",
+       .infer = infer_label_encoder,
+       .expand = expand_label_encoder,
+       .lower = lower_label_encoder},
+      {.domain = domain,
+       .name = "CategoryMapper",
+       .infer = infer_category_mapper,
+       .expand = expand_category_mapper},
       {.domain = domain,
        .name = "OneHotEncoder",
        .infer = infer_one_hot_encoder,
+       .expand = expand_one_hot_encoder,
        .lower = lower_one_hot_encoder},
       {.domain = domain,
        .name = "ArrayFeatureExtractor",

@@ -1,6 +1,7 @@
 // Random numbers: a counter-based generator, so that every element is computed on its own and a run's numbers
-// do not depend on the number of threads.
+// do not depend on the number of threads. Dropout with a seed draws in order, as the standard's reference.
 #include <bit>
+#include <functional>
 #include <numbers>
 
 #include "ir/builder.h"
@@ -235,6 +236,26 @@ void infer_dropout(InferContext& context) {
   context.set_output(1, Type(DType::kBool, context.shape(0)));
 }
 
+// Whether each element is kept where the node drops any. A seed stands for the numbers that the standard's
+// reference draws with it.
+std::function<Expr(const Index&)> kept_elements(LowerContext& context, const Expr& ratio) {
+  const Shape& shape = context.input_shape(0);
+  if (context.node().has("seed")) {
+    const BufferId numbers = context.temp(DType::kDouble, shape, "numbers");
+    context.call({.symbol = "dlc_mersenne_twister",
+                  .inputs = {},
+                  .outputs = {numbers},
+                  .params = {dim(product(shape)), integer(context.node().attribute<int64_t>("seed"))}});
+    return [&context, numbers, ratio](const Index& index) {
+      return context.at(numbers, index) >= cast(ratio, DType::kDouble);
+    };
+  }
+  const Expr key = key_of_run(context);
+  return [&shape, key, ratio](const Index& index) {
+    return unit_interval(random_bits(key, index, shape, 1, 0), ratio.type()) >= ratio;
+  };
+}
+
 void lower_dropout(LowerContext& context) {
   auto training = training_mode(context.node());
   if (training && !*training) {
@@ -249,11 +270,9 @@ void lower_dropout(LowerContext& context) {
   if (context.has_input(1)) ratio = cast(single_element(context, 1), drawn);
   Expr active = boolean(true);
   if (!training) active = single_element(context, 2);
-  Expr key = key_of_run(context);
+  const auto is_kept = kept_elements(context, ratio);
   BufferId mask = context.has_output(1) ? context.output(1) : context.temp(DType::kBool, shape, "mask");
-  context.map(mask, [&](const Index& index) {
-    return select(active, unit_interval(random_bits(key, index, shape, 1, 0), drawn) >= ratio, boolean(true));
-  });
+  context.map(mask, [&](const Index& index) { return select(active, is_kept(index), boolean(true)); });
   Expr scale = select(active, real(1, drawn) / (real(1, drawn) - ratio), real(1, drawn));
   context.map_output([&](const Index& index) {
     Expr kept = cast(context.at_input(0, index), drawn) * scale;

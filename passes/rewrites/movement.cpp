@@ -1,5 +1,6 @@
 // Reshapes, transposes, slices and pads that do nothing, cancel or move constants.
 #include <algorithm>
+#include <set>
 
 #include "ir/op.h"
 #include "passes/rewrites/match.h"
@@ -23,15 +24,23 @@ bool settles_rank(const Node& node) {
   return is_op(node, "Squeeze") && node.input(1) == nullptr && !ir::is_static(node.input(0)->shape());
 }
 
+// Whether the node gives extents of its result their values, so that no other can take its place.
+bool binds_extents(const Node& node) {
+  std::set<std::string> used;
+  for (const ir::Dim& extent : node.output()->shape()) extent.collect_symbols(used);
+  return std::any_of(node.symbols().begin(), node.symbols().end(),
+                     [&](const std::string& symbol) { return used.contains(symbol); });
+}
+
 // The same elements in the same order under another shape.
 bool is_reshape(const Node& node) {
-  if (settles_rank(node)) return false;
+  if (settles_rank(node) || binds_extents(node)) return false;
   return is_op(node, "Reshape") || is_op(node, "Flatten") || is_op(node, "Squeeze") ||
          is_op(node, "Unsqueeze");
 }
 
 bool simplify_reshape(Builder& builder, Node& node) {
-  if (settles_rank(node)) return false;
+  if (settles_rank(node) || binds_extents(node)) return false;
   Value* x = node.input(0);
   const ir::Shape& shape = node.output()->shape();
   if (x->shape() == shape) return keep(builder, node, x);

@@ -187,6 +187,12 @@ int32_t dlc_det(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outp
 int32_t dlc_inverse(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
                     const int64_t* params);
 
+// Numbers in [0, 1) in the order in which NumPy's RandomState(seed) draws them.
+// outputs: numbers double, count of them
+// params:  count, seed (its low 32 bits count)
+int32_t dlc_mersenne_twister(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                             const int64_t* params);
+
 // A picture as bytes of pixels. The codecs are a library of their own, loaded by the first call.
 // inputs:  the bytes of a file uint8 [size]
 // outputs: pixels uint8 [height, width, channels] (!)
@@ -237,6 +243,7 @@ inline constexpr KernelSymbol kKernels[] = {
     {"dlc_couple_probabilities", dlc_couple_probabilities},
     {"dlc_det", dlc_det},
     {"dlc_inverse", dlc_inverse},
+    {"dlc_mersenne_twister", dlc_mersenne_twister},
     {"dlc_image_decoder", dlc_image_decoder},
 };
 
