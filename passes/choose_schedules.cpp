@@ -9,6 +9,7 @@
 #include "passes/schedule/depthwise_form.h"
 #include "passes/schedule/gemm_form.h"
 #include "passes/schedule/loop_nest.h"
+#include "passes/schedule/merge_taps.h"
 #include "passes/schedule/pack.h"
 #include "passes/schedule/pack_bytes.h"
 #include "passes/schedule/winograd_weights.h"
@@ -51,6 +52,13 @@ bool runs_as_gemm(const ir::Program& program, const Contraction& c, const GemmFo
   return constant_b || rows > kFewRows;
 }
 
+std::vector<ir::Kernel> schedule_bytes(ir::Program& program, Contraction& c) {
+  std::vector<ir::Kernel> kernels = merge_taps(program, c);
+  for (ir::Kernel& kernel : pack_bytes(program, c, gemm_form(program, c).value()))
+    kernels.push_back(std::move(kernel));
+  return kernels;
+}
+
 void schedule_contraction(ir::Program& program, ir::Region& region, size_t& at, const Options& options) {
   ir::Kernel& kernel = std::get<ir::KernelStep>(region.steps[at].node).kernel;
   Contraction& c = std::get<Contraction>(kernel.body);
@@ -72,7 +80,7 @@ void schedule_contraction(ir::Program& program, ir::Region& region, size_t& at, 
       packs = schedule_depthwise(program, c, *depthwise);
     } else if (std::optional<GemmForm> form = gemm_form(program, c);
                form && runs_as_gemm(program, c, *form)) {
-      packs = is_byte_product(program, c) ? pack_bytes(program, c, *form) : pack_operand(program, c, *form);
+      packs = is_byte_product(program, c) ? schedule_bytes(program, c) : pack_operand(program, c, *form);
     }
     const bool is_scheduled = c.schedule.algorithm != ir::Algorithm::kNaive;
     for (ir::Kernel& pack : packs) {

@@ -11,7 +11,11 @@ constexpr size_t kWidest = 60;  // of a column
 
 // Long names keep their end, which tells nodes apart.
 std::string clipped(const std::string& text) {
-  return text.size() <= kWidest ? text : "..." + text.substr(text.size() - kWidest + 3);
+  if (text.size() <= kWidest) return text;
+  size_t begin = text.size() - kWidest + 3;
+  while (begin < text.size() && (static_cast<unsigned char>(text[begin]) & 0xc0) == 0x80)
+    ++begin;  // whole characters
+  return "..." + text.substr(begin);
 }
 
 }  // namespace

@@ -377,6 +377,22 @@ TEST(ByteConvolution, PadsWithTheZeroPoint) {
                      ir::Algorithm::kGemm);
 }
 
+TEST(ByteConvolution, TakesTapsOfFewChannelsAsOneRun) {
+  check_convolutions({{{12, 1, 16, 4, 1, 1, 1}, Zero::kConstant, Zero::kNone},
+                      {{9, 3, 8, 3}, Zero::kInput, Zero::kConstant},
+                      {{11, 2, 20, 3, 3, 1, 2}, Zero::kInput, Zero::kInputVector}},
+                     ir::Algorithm::kGemm);
+  Tensor expected;
+  Draft draft = convolution({12, 3, 16, 3, 1, 1, 1}, kSigns[1], Zero::kConstant, Zero::kNone, expected);
+  passes::choose_layouts(draft.program, {});
+  passes::choose_schedules(draft.program, {});
+  const ir::Contraction* c = scheduled_contraction(draft.program);
+  const auto run = std::find_if(c->axes.begin(), c->axes.end(),
+                                [](const ir::ContractionAxis& axis) { return axis.role == AxisRole::kK; });
+  EXPECT_EQ(run->extent, ir::Dim(9));
+  EXPECT_FALSE(c->a.padded);
+}
+
 TEST(ByteDepthwiseConvolution, IsExact) {
   check_convolutions({{{7, 12, 12, 3, 1, 1, 1, 12}, Zero::kConstant, Zero::kNone},
                       {{8, 24, 24, 3, 2, 1, 1, 24}, Zero::kInput, Zero::kConstantVector},
