@@ -456,6 +456,11 @@ std::optional<int64_t> head_classes(const TrainingFlags& flags) {
   return classes;
 }
 
+int64_t megabytes(int64_t count) {
+  constexpr int64_t kMost = int64_t{1} << 40;  // far from overflow
+  return std::min(count, kMost) << 20;
+}
+
 std::optional<LoraFlag> lora(const TrainingFlags& flags) {
   if (flags.lora.empty()) return std::nullopt;
   Spec spec("--lora", "lora," + flags.lora);

@@ -74,6 +74,9 @@ training::Conversion conversion(const TrainingFlags& flags);
 std::optional<int64_t> head_classes(
     const TrainingFlags& flags);  // of a new head; none: the model keeps its own
 
+// In bytes.
+int64_t megabytes(int64_t count);
+
 struct LoraFlag {
   passes::LoraOptions options;
   std::vector<std::string> targets;  // patterns

@@ -14,7 +14,7 @@ std::string hindrance(const TrainingFlags& flags, const passes::Prefix& prefix, 
   if (augmentation.flip || augmentation.crop > 0) return "samples are augmented";
   if (flags.epochs < 2) return "there is one epoch";
   const int64_t bytes = prefix.bytes_per_sample() * samples;
-  if (bytes <= flags.cached_megabytes << 20) return "";
+  if (bytes <= megabytes(flags.cached_megabytes)) return "";
   return fmt::format("its features take {}, more than --cache-features {}", format_bytes(bytes),
                      flags.cached_megabytes);
 }

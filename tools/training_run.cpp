@@ -84,7 +84,6 @@ void add_adapters(TrainableModel& model, const TrainingFlags& flags, const LoraF
       model.trained.push_back(name);
     }
   }
-  model.adapters = std::move(found);
 }
 
 void choose_trained(TrainableModel& model, const TrainingFlags& flags) {
@@ -211,7 +210,7 @@ FittedStep compile_fitted(const TrainableModel& model, const ir::Graph& graph, c
     const int64_t states = 2 * state_bytes(step.layout);
     training::StepProgram program{codegen::compile(*step.graph, options), std::move(step.layout)};
     const int64_t bytes = dlc_model_arena_bytes(&program.program.model(), nullptr) + states;
-    if (flags.max_megabytes <= 0 || bytes <= flags.max_megabytes << 20) {
+    if (flags.max_megabytes <= 0 || bytes <= megabytes(flags.max_megabytes)) {
       return {std::move(program), what, step.recompute, bytes};
     }
     least = std::min(least, bytes);

@@ -22,8 +22,7 @@ struct TrainableModel {
   std::string bytes;                 // of the ONNX file
   std::unique_ptr<ir::Graph> graph;  // as read, with the batch of the run
   std::vector<passes::Parameter> parameters;
-  std::vector<std::string> trained;  // by --freeze, --train and --lora
-  std::vector<passes::Adapter> adapters;
+  std::vector<std::string> trained;           // by --freeze, --train and --lora
   std::map<std::string, double> rate_scales;  // of --lr-scale, by parameter
 
   std::string hash() const;  // of the bytes

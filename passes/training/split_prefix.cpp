@@ -229,8 +229,6 @@ class Splitter {
       kept_outputs.push_back(output);
       kept_names.push_back(names[i]);
       prefix->features.push_back({names[i], output->dtype(), ir::static_shape(output->shape())});
-      const Node* source = features_[i]->producer();
-      prefix->feature_sources.push_back(source == nullptr ? "input '" + names[i] + "'" : source->describe());
     }
     if (kept.empty()) return {nullptr, "what is trained does not depend on the data"};
     prefix->graph->set_outputs(kept_outputs, kept_names);

@@ -13,13 +13,12 @@
 namespace dlc::passes {
 
 struct Prefix {
-  std::unique_ptr<ir::Graph> graph;          // from the model's inputs to what the rest reads
-  std::unique_ptr<ir::Graph> rest;           // from there to the model's outputs; build_step() takes it
-  std::vector<training::Field> features;     // outputs of `graph` and inputs of `rest`, of a batch
-  std::vector<std::string> feature_sources;  // for messages: the nodes that they come from
-  size_t nodes = 0;                          // of the model in `graph`
-  size_t all_nodes = 0;                      // of the model
-  int64_t bytes_per_sample() const;          // of all features
+  std::unique_ptr<ir::Graph> graph;       // from the model's inputs to what the rest reads
+  std::unique_ptr<ir::Graph> rest;        // from there to the model's outputs; build_step() takes it
+  std::vector<training::Field> features;  // outputs of `graph` and inputs of `rest`, of a batch
+  size_t nodes = 0;                       // of the model in `graph`
+  size_t all_nodes = 0;                   // of the model
+  int64_t bytes_per_sample() const;       // of all features
 };
 
 struct PrefixResult {
