@@ -64,7 +64,7 @@ KernelSet emit_kernels(CodeUnits& units, const ir::Program& program, const Targe
                        const std::string& prefix, int per_unit) {
   Uses found = find_distinct(program);
   const int count = static_cast<int>(found.distinct.size());
-  units.grow((count + per_unit - 1) / per_unit);
+  units.grow(count == 0 ? 0 : (count - 1) / per_unit + 1);
   units.for_each([&](int unit) {
     const int64_t end = std::min<int64_t>(count, (int64_t{unit} + 1) * per_unit);
     for (int64_t i = int64_t{unit} * per_unit; i < end; ++i) {

@@ -24,16 +24,16 @@ using training::State;
 using training::StateRole;
 
 constexpr Forward kForwards[] = {
-    {"init", "dlc_trainer_create", 'i', "pp", true},
-    {"train", "dlc_trainer_train", 'i', "ppfp", false},
-    {"evaluate", "dlc_trainer_evaluate", 'i', "pppp", false},
-    {"state_info", "dlc_trainer_state_info", 'p', "i", true},
-    {"state", "dlc_trainer_state", 'p', "pi", false},
-    {"batches", "dlc_trainer_batches", 'l', "p", false},
-    {"set_batches", "dlc_trainer_set_batches", 'v', "pl", false},
-    {"error", "dlc_trainer_error", 'p', "p", false},
+    {"init", "dlc_stepper_create", 'i', "pp", true},
+    {"train", "dlc_stepper_train", 'i', "ppfp", false},
+    {"evaluate", "dlc_stepper_evaluate", 'i', "pppp", false},
+    {"state_info", "dlc_stepper_state_info", 'p', "i", true},
+    {"state", "dlc_stepper_state", 'p', "pi", false},
+    {"batches", "dlc_stepper_batches", 'l', "p", false},
+    {"set_batches", "dlc_stepper_set_batches", 'v', "pl", false},
+    {"error", "dlc_stepper_error", 'p', "p", false},
     {"status_text", "dlc_status_text", 'p', "i", false},
-    {"release", "dlc_trainer_release", 'v', "p", false},
+    {"release", "dlc_stepper_release", 'v', "p", false},
 };
 
 const char* role_name(StateRole role) {

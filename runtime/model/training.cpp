@@ -7,7 +7,7 @@
 
 #include "runtime/model/context.h"
 
-struct dlc_trainer {
+struct dlc_stepper {
   const dlc_training* training;
   dlc_context* step;
   dlc_context* accumulate;  // null: none
@@ -39,7 +39,7 @@ char* make_memory(int64_t bytes) {
   return static_cast<char*>(memory);
 }
 
-bool make_states(dlc_trainer* trainer) {
+bool make_states(dlc_stepper* trainer) {
   const dlc_training& training = *trainer->training;
   trainer->states = make_array<char*>(training.num_states);
   trainer->spare = make_array<char*>(training.num_states);
@@ -70,7 +70,7 @@ bool make_states(dlc_trainer* trainer) {
 }
 
 // Contexts share the threads of the first.
-int32_t make_contexts(dlc_trainer* trainer, const dlc_context_options* options) {
+int32_t make_contexts(dlc_stepper* trainer, const dlc_context_options* options) {
   const dlc_training& training = *trainer->training;
   int32_t status = dlc_context_create(training.step.model, options, &trainer->step);
   if (status != DLC_OK) return status;
@@ -93,7 +93,7 @@ struct Scalars {
   int64_t draw;
 };
 
-int32_t run(dlc_trainer* trainer, const dlc_training_program& program, dlc_context* context,
+int32_t run(dlc_stepper* trainer, const dlc_training_program& program, dlc_context* context,
             const void* const* batch, const Scalars& scalars) {
   const dlc_training& training = *trainer->training;
   int32_t at = 0;
@@ -112,12 +112,12 @@ int32_t run(dlc_trainer* trainer, const dlc_training_program& program, dlc_conte
   return dlc_context_run_flat(context, nullptr, trainer->inputs, trainer->outputs);
 }
 
-void take_results(const dlc_trainer* trainer, float* results) {
+void take_results(const dlc_stepper* trainer, float* results) {
   for (int32_t i = 0; i < kScalarOutputs; ++i) results[i] = *static_cast<const float*>(trainer->outputs[i]);
 }
 
 // What is not asked for comes from the context's memory.
-void clear_outputs(dlc_trainer* trainer) {
+void clear_outputs(dlc_stepper* trainer) {
   const int32_t count = kScalarOutputs + trainer->training->num_outputs;
   memset(trainer->outputs, 0, static_cast<size_t>(count) * sizeof(void*));
 }
@@ -129,24 +129,24 @@ using namespace dlc::model;
 
 extern "C" {
 
-int32_t dlc_trainer_create(const dlc_training* training, const dlc_context_options* options,
-                           dlc_trainer** result) {
+int32_t dlc_stepper_create(const dlc_training* training, const dlc_context_options* options,
+                           dlc_stepper** result) {
   *result = nullptr;
   if (training->version != DLC_TRAINING_VERSION) return DLC_UNSUPPORTED;
-  dlc_trainer* trainer = make_array<dlc_trainer>(0);
+  dlc_stepper* trainer = make_array<dlc_stepper>(0);
   if (trainer == nullptr) return DLC_OUT_OF_MEMORY;
   trainer->training = training;
   int32_t status = make_contexts(trainer, options);
   if (status == DLC_OK && !make_states(trainer)) status = DLC_OUT_OF_MEMORY;
   if (status != DLC_OK) {
-    dlc_trainer_release(trainer);
+    dlc_stepper_release(trainer);
     return status;
   }
   *result = trainer;
   return DLC_OK;
 }
 
-void dlc_trainer_release(dlc_trainer* trainer) {
+void dlc_stepper_release(dlc_stepper* trainer) {
   if (trainer == nullptr) return;
   dlc_context_release(trainer->evaluate);
   dlc_context_release(trainer->accumulate);
@@ -161,7 +161,7 @@ void dlc_trainer_release(dlc_trainer* trainer) {
   free(trainer);
 }
 
-int32_t dlc_trainer_train(dlc_trainer* trainer, const void* const* batch, float rate, float* results) {
+int32_t dlc_stepper_train(dlc_stepper* trainer, const void* const* batch, float rate, float* results) {
   const dlc_training& training = *trainer->training;
   const int64_t per_step = training.batches_per_step;
   const bool completes = (trainer->batches + 1) % per_step == 0;
@@ -183,7 +183,7 @@ int32_t dlc_trainer_train(dlc_trainer* trainer, const void* const* batch, float 
   return DLC_OK;
 }
 
-int32_t dlc_trainer_evaluate(dlc_trainer* trainer, const void* const* batch, float* results, void** outputs) {
+int32_t dlc_stepper_evaluate(dlc_stepper* trainer, const void* const* batch, float* results, void** outputs) {
   const size_t bytes = static_cast<size_t>(trainer->training->num_outputs) * sizeof(void*);
   clear_outputs(trainer);
   if (outputs != nullptr) memcpy(trainer->outputs + kScalarOutputs, outputs, bytes);
@@ -194,18 +194,18 @@ int32_t dlc_trainer_evaluate(dlc_trainer* trainer, const void* const* batch, flo
   return DLC_OK;
 }
 
-const dlc_training_state* dlc_trainer_state_info(const dlc_training* training, int32_t index) {
+const dlc_training_state* dlc_stepper_state_info(const dlc_training* training, int32_t index) {
   return index >= 0 && index < training->num_states ? training->states + index : nullptr;
 }
 
-void* dlc_trainer_state(dlc_trainer* trainer, int32_t index) {
+void* dlc_stepper_state(dlc_stepper* trainer, int32_t index) {
   return index >= 0 && index < trainer->training->num_states ? trainer->states[index] : nullptr;
 }
 
-int64_t dlc_trainer_batches(const dlc_trainer* trainer) { return trainer->batches; }
-void dlc_trainer_set_batches(dlc_trainer* trainer, int64_t batches) { trainer->batches = batches; }
+int64_t dlc_stepper_batches(const dlc_stepper* trainer) { return trainer->batches; }
+void dlc_stepper_set_batches(dlc_stepper* trainer, int64_t batches) { trainer->batches = batches; }
 
-const char* dlc_trainer_error(const dlc_trainer* trainer) {
+const char* dlc_stepper_error(const dlc_stepper* trainer) {
   return trainer->last == nullptr ? "" : dlc_context_error(trainer->last);
 }
 }

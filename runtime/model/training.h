@@ -49,30 +49,30 @@ typedef struct dlc_training {
   dlc_training_program evaluate;
 } dlc_training;
 
-typedef struct dlc_trainer dlc_trainer;
+typedef struct dlc_stepper dlc_stepper;
 
 /* With the states that the library holds. `options` may be null. */
-int32_t dlc_trainer_create(const dlc_training* training, const dlc_context_options* options,
-                           dlc_trainer** trainer);
-void dlc_trainer_release(dlc_trainer* trainer);
+int32_t dlc_stepper_create(const dlc_training* training, const dlc_context_options* options,
+                           dlc_stepper** trainer);
+void dlc_stepper_release(dlc_stepper* trainer);
 
 /* One batch: `batch` has a pointer for each field, and the weights of the samples; null: 1 each. `results`
  * gets the loss and the norm of the gradient. Of several batches a step, the last one changes the parameters.
  */
-int32_t dlc_trainer_train(dlc_trainer* trainer, const void* const* batch, float rate, float* results);
+int32_t dlc_stepper_train(dlc_stepper* trainer, const void* const* batch, float rate, float* results);
 /* `results` gets the loss and the sum of the weights. Outputs that are null are set to memory that is valid
  * until the next call; `outputs` may be null. */
-int32_t dlc_trainer_evaluate(dlc_trainer* trainer, const void* const* batch, float* results, void** outputs);
+int32_t dlc_stepper_evaluate(dlc_stepper* trainer, const void* const* batch, float* results, void** outputs);
 
 /* States by number; null for another number. */
-const dlc_training_state* dlc_trainer_state_info(const dlc_training* training, int32_t index);
+const dlc_training_state* dlc_stepper_state_info(const dlc_training* training, int32_t index);
 /* The values, to be read and changed between steps; the address holds until the next one. */
-void* dlc_trainer_state(dlc_trainer* trainer, int32_t index);
+void* dlc_stepper_state(dlc_stepper* trainer, int32_t index);
 /* Batches so far, which the optimizer's step and random numbers depend on. Set together with all states. */
-int64_t dlc_trainer_batches(const dlc_trainer* trainer);
-void dlc_trainer_set_batches(dlc_trainer* trainer, int64_t batches);
+int64_t dlc_stepper_batches(const dlc_stepper* trainer);
+void dlc_stepper_set_batches(dlc_stepper* trainer, int64_t batches);
 
-const char* dlc_trainer_error(const dlc_trainer* trainer); /* of the last call */
+const char* dlc_stepper_error(const dlc_stepper* trainer); /* of the last call */
 
 #ifdef __cplusplus
 }

@@ -50,9 +50,9 @@ codegen::StepLibrary tiny_library() {
   return library;
 }
 
-void expect_same_states(const Library& library, dlc_trainer* trainer, const Stepper& stepper) {
+void expect_same_states(const Library& library, dlc_stepper* trainer, const Stepper& stepper) {
   auto* info = library.function<const dlc_training_state*(int32_t)>("tiny_state_info");
-  auto* state = library.function<void*(dlc_trainer*, int32_t)>("tiny_state");
+  auto* state = library.function<void*(dlc_stepper*, int32_t)>("tiny_state");
   std::map<std::string, Tensor> expected;
   for (const auto& [name, tensor] :
        stepper.states({StateRole::kParameter, StateRole::kStatistic, StateRole::kMoment,
@@ -75,19 +75,19 @@ TEST(StepLibrary, TrainsAsInThisProcess) {
   const test::TemporaryFolder folder;
   codegen::write_step_library(tiny_library(), folder / "tiny.so", {});
   const Library library(folder / "tiny.so");
-  dlc_trainer* trainer = nullptr;
+  dlc_stepper* trainer = nullptr;
   dlc_context_options one_thread = {};
   one_thread.struct_size = sizeof one_thread;
   one_thread.threads = 1;
-  ASSERT_EQ(library.function<int32_t(const dlc_context_options*, dlc_trainer**)>("tiny_init")(&one_thread,
+  ASSERT_EQ(library.function<int32_t(const dlc_context_options*, dlc_stepper**)>("tiny_init")(&one_thread,
                                                                                               &trainer),
             0);
   Stepper stepper(tiny_programs(), tiny_states(), {.threads = 1});
   expect_same_states(library, trainer, stepper);
 
-  auto* train = library.function<int32_t(dlc_trainer*, const void* const*, float, float*)>("tiny_train");
+  auto* train = library.function<int32_t(dlc_stepper*, const void* const*, float, float*)>("tiny_train");
   auto* evaluate =
-      library.function<int32_t(dlc_trainer*, const void* const*, float*, void**)>("tiny_evaluate");
+      library.function<int32_t(dlc_stepper*, const void* const*, float*, void**)>("tiny_evaluate");
   const std::unique_ptr<Dataset> data = tiny_data();
   const Subset all = all_of(*data);
   Loader loader(*data, all, stepper.fields(), {.batch = 8});
@@ -111,9 +111,9 @@ TEST(StepLibrary, TrainsAsInThisProcess) {
     ++batches;
   }
   EXPECT_EQ(batches, 7);
-  EXPECT_EQ(library.function<int64_t(const dlc_trainer*)>("tiny_batches")(trainer), batches);
+  EXPECT_EQ(library.function<int64_t(const dlc_stepper*)>("tiny_batches")(trainer), batches);
   expect_same_states(library, trainer, stepper);
-  library.function<void(dlc_trainer*)>("tiny_release")(trainer);
+  library.function<void(dlc_stepper*)>("tiny_release")(trainer);
 }
 
 }  // namespace
