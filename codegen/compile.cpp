@@ -9,6 +9,7 @@
 
 #include "codegen/emit_kernels.h"
 #include "codegen/emit_program.h"
+#include "codegen/explain.h"
 #include "codegen/jit.h"
 #include "codegen/link.h"
 #include "codegen/optimize.h"

@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "codegen/explain.h"
+#include "codegen/kernel_choice.h"
 #include "ir/graph.h"
 #include "passes/options.h"
 #include "runtime/program.h"
