@@ -157,7 +157,8 @@ bool Trainer::finish_epoch(const TrainerEvents& events, double seconds) {
   ++state_.epoch;
   state_.batch = 0;
   state_.epoch_loss = 0;
-  // Told first: a run that is killed in between repeats the end of the epoch, rather than never telling of it.
+  // Told first: a run that is killed in between repeats the end of the epoch, rather than never telling of
+  // it.
   if (events.on_epoch) events.on_epoch(event);
   save(event.is_best ? std::vector<std::string>{"last", "best"} : std::vector<std::string>{"last"});
   return options_.patience == 0 || state_.worse_epochs < options_.patience;
