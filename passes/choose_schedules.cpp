@@ -75,7 +75,7 @@ void schedule_contraction(ir::Program& program, ir::Region& region, size_t& at, 
     collapse_axes(program, c);
     std::vector<ir::Kernel> packs;
     if (c.schedule.winograd_tile != 0) {
-      schedule_winograd(program, c, winograd_form(program, c).value(), c.schedule.winograd_tile);
+      packs = schedule_winograd(program, c, winograd_form(program, c).value(), c.schedule.winograd_tile);
     } else if (std::optional<DepthwiseForm> depthwise = depthwise_form(program, c)) {
       packs = schedule_depthwise(program, c, *depthwise);
     } else if (std::optional<GemmForm> form = gemm_form(program, c);

@@ -172,7 +172,7 @@ void lower_empty_phase(LowerContext& context, const std::vector<TransposedAxis>&
   for (size_t i = 0; i < axes.size(); ++i) {
     index[2 + i] = index[2 + i] * integer(axes[i].stride) + integer(phases[i].phase);
   }
-  context.loop_nest(nest(vars, shape, shape.size() - 1, {store(context.output(), index, value)}));
+  context.loop_nest(nest(vars, shape, shape.size(), {store(context.output(), index, value)}));
 }
 
 void lower_phase(LowerContext& context, const std::vector<TransposedAxis>& axes,

@@ -38,7 +38,7 @@ void lower_lrn(LowerContext& context) {
   Expr power = binary(ExprOp::kPow, base, number(-node.attribute<double>("beta", 0.75F)));
   Expr result = widen(context.at_input(0, index)) * power;
   body.push_back(store(context.output(), index, cast(result, context.output_type().dtype)));
-  context.loop_nest(nest(vars, shape, shape.size() - 1, std::move(body)));
+  context.loop_nest(nest(vars, shape, shape.size(), std::move(body)));
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 // Pooling: windows whose bounds are clamped to the input. Channels are the innermost loop around a window, so
 // that they are the vector lanes where the layout is channels-last.
+#include <limits>
+
 #include "ir/ops/families.h"
 #include "ir/ops/global_pool.h"
 #include "ir/ops/infer_util.h"
@@ -32,6 +34,12 @@ void infer_pool(InferContext& context) {
 
 // ---- Lowering ---------------------------------------------------------------------------------------------
 
+// An element of a window: the number of its tap and its coordinate along each spatial axis.
+struct Tap {
+  Index number;
+  Index coordinate;
+};
+
 // A kernel over the outputs of a pool, in the making.
 class PoolKernel {
  public:
@@ -53,24 +61,26 @@ class PoolKernel {
   const Expr& batch() const { return batch_; }
   const Expr& channel() const { return channel_; }
   Index index() const { return joined(place_); }
+  const std::vector<WindowAxis>& windows() const { return windows_; }
 
   Expr define(const Expr& value) {
     VarId id = context_.fresh_var();
     body_.push_back(let(id, value));
     return var(id, value.type());
   }
-  // combine over the window's elements inside the input of element(x, spatial coordinates).
+  // combine over the window's elements inside the input of element(x, tap).
   template <class Element>
   Expr reduce(Combiner combiner, const Expr& init, Element element) {
     Expr result = define(init);
     std::vector<VarId> taps;
-    Index coordinates;
+    Tap tap;
     for (size_t i = 0; i < windows_.size(); ++i) {
       taps.push_back(context_.fresh_var());
-      coordinates.push_back(tap_coordinate(windows_[i], place_[i], var(taps[i])));
+      tap.number.push_back(var(taps[i]));
+      tap.coordinate.push_back(tap_coordinate(windows_[i], place_[i], tap.number[i]));
     }
-    Expr x = widen(context_.at_input(0, joined(coordinates)));
-    Block block = {reduce_into(result->var, combiner, element(x, coordinates))};
+    Expr x = widen(context_.at_input(0, joined(tap.coordinate)));
+    Block block = {reduce_into(result->var, combiner, element(x, tap))};
     for (size_t i = windows_.size(); i-- > 0;) {
       Stmt loop = for_range(taps[i], first_tap(windows_[i], place_[i]), last_tap(windows_[i], place_[i]),
                             std::move(block));
@@ -93,7 +103,7 @@ class PoolKernel {
     BufferId buffer = context_.output(output);
     body_.push_back(store(buffer, index(), cast(value, context_.output_type(output).dtype)));
   }
-  void finish() { context_.loop_nest(nest(vars_, shape_, shape_.size() - 1, std::move(body_))); }
+  void finish() { context_.loop_nest(nest(vars_, shape_, shape_.size(), std::move(body_))); }
 
  private:
   Index joined(const Index& spatial) const {
@@ -125,15 +135,22 @@ Expr flat_position(const PoolKernel& kernel, const Shape& shape, const Index& sp
   return result;
 }
 
+// The least position(tap) of those where the maximum stands, below `none`.
+template <class Position>
+Expr first_maximum(PoolKernel& kernel, const Expr& maximum, const Expr& none, Position position) {
+  return kernel.reduce(Combiner::kMin, none, [&](const Expr& x, const Tap& tap) {
+    Expr match = equal(x, maximum);
+    if (is_float(x.type())) match = match || unary(ExprOp::kIsNan, x);
+    return select(match, position(tap), none);
+  });
+}
+
 // The first position of the maximum, as ArgMax has it.
 void lower_indices(LowerContext& context, PoolKernel& kernel, const Expr& maximum) {
   bool column_major = context.node().attribute<int64_t>("storage_order", 0) != 0;
   const Shape& shape = context.input_shape(0);
-  Expr none = dim(product(shape));
-  Expr found = kernel.reduce(Combiner::kMin, none, [&](const Expr& x, const Index& spatial) {
-    Expr match = equal(x, maximum);
-    if (is_float(x.type())) match = match || unary(ExprOp::kIsNan, x);
-    return select(match, flat_position(kernel, shape, spatial, column_major), none);
+  Expr found = first_maximum(kernel, maximum, dim(product(shape)), [&](const Tap& tap) {
+    return flat_position(kernel, shape, tap.coordinate, column_major);
   });
   kernel.store_output(1, found);
 }
@@ -141,17 +158,33 @@ void lower_indices(LowerContext& context, PoolKernel& kernel, const Expr& maximu
 void lower_max_pool(LowerContext& context) {
   PoolKernel kernel(context);
   Expr maximum = kernel.reduce(Combiner::kMax, neutral(Combiner::kMax, kernel.type()),
-                               [](const Expr& x, const Index&) { return x; });
+                               [](const Expr& x, const Tap&) { return x; });
   kernel.store_output(0, maximum);
   if (context.has_output(1)) lower_indices(context, kernel, maximum);
+  kernel.finish();
+}
+
+// dlc.MaxPoolTaps: from input and output of a MaxPool, the number of the tap that holds each window's first
+// maximum (row-major, int32), from which MaxPoolGradient learns where that came from.
+void infer_max_pool_taps(InferContext& context) {
+  require_same_types(context, TypeClass::kNumeric);
+  context.set_output(0, Type(DType::kInt32, context.shape(1)));
+}
+
+void lower_max_pool_taps(LowerContext& context) {
+  PoolKernel kernel(context);
+  Expr maximum = kernel.define(widen(context.at_input(1, kernel.index())));
+  auto number = [&](const Tap& tap) { return cast(tap_number(kernel.windows(), tap.number), DType::kInt32); };
+  Expr none = constant(DType::kInt32, std::numeric_limits<int32_t>::max());
+  kernel.store_output(0, first_maximum(kernel, maximum, none, number));
   kernel.finish();
 }
 
 void lower_average_pool(LowerContext& context) {
   PoolKernel kernel(context);
   bool with_padding = context.node().attribute<int64_t>("count_include_pad", 0) != 0;
-  Expr sum = kernel.reduce(Combiner::kSum, constant(kernel.type(), 0),
-                           [](const Expr& x, const Index&) { return x; });
+  Expr sum =
+      kernel.reduce(Combiner::kSum, constant(kernel.type(), 0), [](const Expr& x, const Tap&) { return x; });
   kernel.store_output(0, sum / cast(kernel.count(with_padding), kernel.type()));
   kernel.finish();
 }
@@ -166,7 +199,7 @@ void lower_lp_pool(LowerContext& context) {
   PoolKernel kernel(context);
   int64_t p = context.node().attribute<int64_t>("p", 2);
   Expr sum = kernel.reduce(Combiner::kSum, constant(kernel.type(), 0),
-                           [&](const Expr& x, const Index&) { return norm_term(x, p); });
+                           [&](const Expr& x, const Tap&) { return norm_term(x, p); });
   kernel.store_output(0, norm_root(sum, p));
   kernel.finish();
 }
@@ -175,6 +208,8 @@ void lower_lp_pool(LowerContext& context) {
 
 void register_pool(OpRegistry& registry) {
   registry.add({.name = "MaxPool", .infer = infer_pool<TypeClass::kNumeric>, .lower = lower_max_pool});
+  registry.add(
+      {.domain = "dlc", .name = "MaxPoolTaps", .infer = infer_max_pool_taps, .lower = lower_max_pool_taps});
   registry.add({.name = "AveragePool", .infer = infer_pool<TypeClass::kFloat>, .lower = lower_average_pool});
   registry.add({.name = "LpPool", .infer = infer_lp_pool, .lower = lower_lp_pool});
   register_global_pool(registry);

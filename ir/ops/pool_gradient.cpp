@@ -50,9 +50,14 @@ Expr window_size(const std::vector<WindowAxis>& axes, const Index& window, bool 
   return result;
 }
 
+// From the first element of a window to an input coordinate.
+Expr distance_in(const WindowAxis& axis, const Expr& coordinate, const Expr& window) {
+  return coordinate + dim(axis.pad_begin) - window * integer(axis.stride);
+}
+
 // A dilated window jumps over elements.
 Expr is_tapped(const WindowAxis& axis, const Expr& coordinate, const Expr& window) {
-  Expr distance = coordinate + dim(axis.pad_begin) - window * integer(axis.stride);
+  Expr distance = distance_in(axis, coordinate, window);
   return equal(binary(ExprOp::kMod, distance, integer(axis.dilation)), integer(0));
 }
 
@@ -122,7 +127,7 @@ void lower_adjoint(LowerContext& context, const Share& share) {
   }
   block.insert(block.begin(), let(total, constant(type, 0)));
   block.push_back(store(context.output(), element, cast(var(total, type), context.output_type().dtype)));
-  context.loop_nest(nest(vars, loops, loops.size() - 1, std::move(block)));
+  context.loop_nest(nest(vars, loops, loops.size(), std::move(block)));
 }
 
 void lower_sum_pool_gradient(LowerContext& context) {
@@ -140,14 +145,17 @@ void lower_average_pool_gradient(LowerContext& context) {
   });
 }
 
-// Input 1 holds for each window the row-major position of its maximum in the whole input.
+// Input 1 holds for each window the row-major number of the tap with its maximum.
 void lower_max_pool_gradient(LowerContext& context) {
-  const Shape& shape = context.output_shape();
+  std::vector<WindowAxis> axes = pool_windows(context.node());
   lower_adjoint(context, [&](const Index& window, const Index& element) {
-    Expr position = integer(0);
-    for (size_t i = 0; i < element.size(); ++i) position = position * dim(shape[i]) + element[i];
+    Index taps;
+    for (size_t i = 0; i < axes.size(); ++i) {
+      taps.push_back(floor_quotient(distance_in(axes[i], element[2 + i], window[2 + i]), axes[i].dilation));
+    }
     Expr dy = widen(context.at_input(0, window));
-    return select(equal(context.at_input(1, window), position), dy, constant(dy.type(), 0));
+    Expr hit = equal(context.at_input(1, window), cast(tap_number(axes, taps), DType::kInt32));
+    return select(hit, dy, constant(dy.type(), 0));
   });
 }
 

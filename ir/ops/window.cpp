@@ -143,6 +143,12 @@ Expr last_tap(const WindowAxis& axis, const Expr& output) {
   return min(dim(axis.kernel), ceil_quotient(room, axis.dilation));
 }
 
+Expr tap_number(const std::vector<WindowAxis>& axes, const Index& taps) {
+  Expr number = integer(0);
+  for (size_t i = 0; i < axes.size(); ++i) number = number * dim(axes[i].kernel) + taps[i];
+  return number;
+}
+
 Expr padded_taps(const WindowAxis& axis, const Expr& output) {
   if (!axis.ceil) return dim(axis.kernel);
   Expr room = dim(axis.input + axis.pad_begin + axis.pad_end) - output * integer(axis.stride);

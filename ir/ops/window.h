@@ -45,6 +45,8 @@ Expr tap_coordinate(const WindowAxis& axis, const Expr& output, const Expr& tap)
 // Taps of the window at an output coordinate that are inside the input: [first, last).
 Expr first_tap(const WindowAxis& axis, const Expr& output);
 Expr last_tap(const WindowAxis& axis, const Expr& output);
+// The row-major number of a tap in its window.
+Expr tap_number(const std::vector<WindowAxis>& axes, const Index& taps);
 // The number of taps that are inside the padded input.
 Expr padded_taps(const WindowAxis& axis, const Expr& output);
 

@@ -45,11 +45,20 @@ double product_of(const std::vector<ContractionAxis>& axes) {
   return product;
 }
 
+// Of weights that only the run knows, sixteen columns of one input channel: taps * taps loads from as many
+// cache lines as there are columns, the arithmetic, size * size stores; packing for the direct convolution
+// has only the loads and taps * taps stores.
+double weight_cost(int m, int taps) {
+  const int size = m == 0 ? taps : m + taps - 1;
+  const double arithmetic = m == 0 ? 0 : 2.0 * size * (taps + size);
+  return 12.0 * taps * taps + arithmetic + 4.0 * size * size;
+}
+
 struct Candidate {
   ir::Contraction* contraction;
   // Direct, F(2, 3), F(4, 3); or direct and F(2, 5).
   std::vector<double> cycles = {};
-  std::vector<int64_t> bytes = {};
+  std::vector<int64_t> bytes = {};  // of the library
   size_t choice = 0;
 };
 constexpr std::array<int, 3> kTiles = {0, 2, 4};
@@ -89,7 +98,7 @@ class Chooser {
   void consider(ir::Contraction& c) {
     collapse_axes(program_, c);
     std::optional<WinogradForm> form = winograd_form(program_, c);
-    if (!form || !has_constant_weights(program_, c)) return;
+    if (!form) return;
     if (form->n.extent.value() < kFewChannels || form->k.extent.value() < kFewChannels) return;
     for (size_t axis : form->frame_axes) {
       if (!program_.buffer(c.a.buffer).shape[axis].is_constant()) return;
@@ -101,10 +110,13 @@ class Chooser {
     }
     if (frames(c, *form) * form->k.extent.value() * kMaxSize * kMaxSize > kMaxScratchFloats) return;
     Candidate candidate{&c};
+    const bool is_constant = has_constant_weights(program_, c);
     for (int tile : kTiles) {
       if (tile + form->taps - 1 > kMaxSize) break;
-      candidate.bytes.push_back(winograd_weight_bytes(*form, std::max(1, tile)));
-      candidate.cycles.push_back(cycles(c, *form, tile, candidate.bytes.back()));
+      const int64_t bytes = winograd_weight_bytes(*form, std::max(1, tile));
+      candidate.bytes.push_back(is_constant ? bytes : 0);
+      candidate.cycles.push_back(cycles(c, *form, tile, bytes));
+      if (!is_constant) candidate.cycles.back() += weight_cycles(*form, tile);
     }
     candidates_.push_back(std::move(candidate));
   }
@@ -133,6 +145,11 @@ class Chooser {
         tiles * images *
         (cost.input * static_cast<double>(frames(c, form)) * k / kLanes + cost.output * depth * panels);
     return std::max(reading, tiles * size * size * multiplications) + transforms;
+  }
+
+  static double weight_cycles(const WinogradForm& form, int m) {
+    const double panels = extent_or(ir::ceil_div(form.n.extent, Dim(16)), 1);
+    return weight_cost(m, form.taps) * product_of(form.windows) * panels * extent_or(form.k.extent, 1);
   }
 
   std::optional<Upgrade> best_upgrade(int64_t left) const {

@@ -65,6 +65,32 @@ std::vector<double> WinogradTransform::weights(std::span<const double> g) const 
   return result;
 }
 
+std::vector<Expr> WinogradTransform::weights(std::span<const Expr> g, const Arithmetic& arithmetic) const {
+  // The factors are those of the constants: G of each unit vector.
+  std::vector<std::vector<double>> columns;
+  for (size_t tap = 0; tap < g.size(); ++tap) {
+    std::vector<double> unit(g.size(), 0);
+    unit[tap] = 1;
+    columns.push_back(weights(unit));
+  }
+  // A pair p, -p shares what even and what odd taps give.
+  auto part = [&](size_t row, size_t first) {
+    Expr sum = g[first] * ir::real(columns[first][row], g[first].type());
+    for (size_t tap = first + 2; tap < g.size(); tap += 2) {
+      sum = arithmetic.multiply_add(g[tap], columns[tap][row], sum);
+    }
+    return arithmetic.bind(sum);
+  };
+  std::vector<Expr> result = {arithmetic.bind(g[0] * ir::real(columns[0][0], g[0].type()))};
+  for (size_t i = 0; i < points.size(); ++i) {
+    const Expr even_taps = part(1 + 2 * i, 0), odd_taps = part(1 + 2 * i, 1);
+    result.push_back(arithmetic.bind(even_taps + odd_taps));
+    result.push_back(arithmetic.bind(even_taps - odd_taps));
+  }
+  result.push_back(g.back());
+  return result;
+}
+
 std::vector<Expr> WinogradTransform::input(std::span<const Expr> d, const Arithmetic& arithmetic) const {
   std::vector<Expr> result = {filtered(even.back(), d, 0, arithmetic)};
   for (size_t i = 0; i < points.size(); ++i) {

@@ -34,6 +34,7 @@ struct WinogradTransform {
 
   // The elements of a transformed vector are ordered: point 0, each pair p, -p, infinity.
   std::vector<double> weights(std::span<const double> g) const;  // G g
+  std::vector<ir::Expr> weights(std::span<const ir::Expr> g, const Arithmetic& arithmetic) const;
   // B' d and A' x.
   std::vector<ir::Expr> input(std::span<const ir::Expr> d, const Arithmetic& arithmetic) const;
   std::vector<ir::Expr> output(std::span<const ir::Expr> x, const Arithmetic& arithmetic) const;

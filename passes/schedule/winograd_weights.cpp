@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <vector>
 
+#include "ir/kernel/lower.h"
 #include "passes/schedule/constant_walk.h"
 #include "passes/schedule/panels.h"
 #include "passes/schedule/winograd_transform.h"
@@ -106,6 +108,94 @@ class WeightTransform {
   int count_ = 0;      // columns of the panel at hand that exist
 };
 
+// [N / 16][S][windows...][K][16], S = (m + taps - 1)^2.
+ir::Shape transformed_shape(const WinogradForm& form, int m) {
+  const int size = m + form.taps - 1;
+  ir::Shape shape = {ir::ceil_div(form.n.extent, Dim(kColumns)), size * size};
+  for (const ContractionAxis& axis : form.windows) shape.push_back(axis.extent);
+  shape.push_back(form.k.extent);
+  shape.push_back(kColumns);
+  return shape;
+}
+
+// The kernel that transforms weights which only the run knows.
+class TransformKernel {
+ public:
+  TransformKernel(ir::Program& program, const ir::Contraction& c, const WinogradForm& form, int m)
+      : program_(program),
+        c_(c),
+        form_(form),
+        transform_(winograd_transform(m, form.taps)),
+        shape_(transformed_shape(form, m)) {
+    shape_.erase(shape_.begin() + 1);
+    for (size_t i = 0; i < shape_.size(); ++i) vars_.push_back(program.fresh_var());
+  }
+
+  ir::Kernel build(ir::BufferId to) {
+    const Expr panel = ir::var(vars_.front()), lane = ir::var(vars_.back());
+    const Expr n = panel * ir::integer(kColumns) + lane;
+    std::map<ir::VarId, Expr> known = {{form_.n.var, n}, {form_.k.var, ir::var(vars_[vars_.size() - 2])}};
+    for (size_t i = 0; i < form_.windows.size(); ++i) {
+      known[form_.windows[i].var] = ir::var(vars_[1 + i]);
+    }
+    if (form_.n.extent.value() % kColumns != 0) inside_ = n < ir::dim(form_.n.extent);
+    std::vector<std::vector<Expr>> half;  // transformed along the rows
+    for (int column = 0; column < form_.taps; ++column) {
+      std::vector<Expr> g;
+      for (int row = 0; row < form_.taps; ++row) g.push_back(tap(known, row, column));
+      half.push_back(transformed(g));
+    }
+    for (int i = 0; i < transform_.size(); ++i) {
+      std::vector<Expr> g;
+      for (const std::vector<Expr>& column : half) g.push_back(column[static_cast<size_t>(i)]);
+      const std::vector<Expr> row = transformed(g);
+      for (int j = 0; j < transform_.size(); ++j) {
+        std::vector<Expr> index = {panel, ir::integer(i * transform_.size() + j)};
+        for (size_t v = 1; v < vars_.size(); ++v) index.push_back(ir::var(vars_[v]));
+        body_.push_back(ir::store(to, index, row[static_cast<size_t>(j)]));
+      }
+    }
+    return {"transform", "", ir::LoopNest{ir::nest(vars_, shape_, vars_.size(), std::move(body_))}};
+  }
+
+ private:
+  Expr bind(const Expr& value) {
+    const ir::VarId id = program_.fresh_var();
+    body_.push_back(ir::let(id, value));
+    return ir::var(id, value.type());
+  }
+
+  Expr tap(std::map<ir::VarId, Expr>& known, int row, int column) {
+    known[form_.row.tap.var] = ir::integer(row);
+    known[form_.column.tap.var] = ir::integer(column);
+    std::vector<Expr> index;
+    for (const Expr& e : c_.b.index) {
+      // What is left has an extent of one.
+      index.push_back(ir::substitute(e, [&](ir::VarId v) {
+        const auto it = known.find(v);
+        return it == known.end() ? ir::integer(0) : it->second;
+      }));
+    }
+    const Expr value = ir::load(c_.b.buffer, DType::kFloat, index);
+    return bind(inside_ ? ir::select(inside_, value, ir::real(0)) : value);
+  }
+
+  std::vector<Expr> transformed(const std::vector<Expr>& g) {
+    // Which processor runs this is not known here.
+    constexpr bool kHasFma = false;
+    return transform_.weights(g, {[this](const Expr& value) { return bind(value); }, kHasFma});
+  }
+
+  ir::Program& program_;
+  const ir::Contraction& c_;
+  const WinogradForm& form_;
+  const WinogradTransform transform_;
+  ir::Shape shape_;  // of the loops
+  std::vector<ir::VarId> vars_;
+  Expr inside_;
+  ir::Block body_;
+};
+
 }  // namespace
 
 bool has_constant_weights(const ir::Program& program, const ir::Contraction& contraction) {
@@ -119,33 +209,33 @@ int64_t winograd_weight_bytes(const WinogradForm& form, int64_t m) {
   return floats * size * size * 4;
 }
 
-void schedule_winograd(ir::Program& program, ir::Contraction& c, const WinogradForm& form, int m) {
-  const ConstantWalk walk = constant_walk(program, c).value();
-  const int size = m + form.taps - 1;
-  const ir::Buffer& source = program.buffer(ir::root_of(program, c.b.buffer));
+std::vector<ir::Kernel> schedule_winograd(ir::Program& program, ir::Contraction& c, const WinogradForm& form,
+                                          int m) {
   ir::Buffer buffer;
   buffer.name = program.buffer(c.b.buffer).name + ".winograd";
-  buffer.kind = ir::BufferKind::kConstant;
   buffer.dtype = DType::kFloat;
-  buffer.shape = {ir::ceil_div(form.n.extent, Dim(kColumns)), size * size};
-  const Expr n = ir::var(form.n.var);
-  std::vector<Expr> index = {ir::binary(ir::ExprOp::kFloorDiv, n, ir::integer(kColumns)), ir::integer(0)};
-  for (const ContractionAxis& axis : form.windows) {
-    buffer.shape.push_back(axis.extent);
-    index.push_back(ir::var(axis.var));
+  buffer.shape = transformed_shape(form, m);
+  std::vector<ir::Kernel> kernels;
+  const std::optional<ConstantWalk> walk = constant_walk(program, c);
+  if (walk) {
+    const ir::Buffer& source = program.buffer(ir::root_of(program, c.b.buffer));
+    buffer.kind = ir::BufferKind::kConstant;
+    buffer.constant = Tensor(DType::kFloat, ir::static_shape(buffer.shape));
+    WeightTransform(source.constant.as<float>(), *walk, form, m, buffer.constant.mutable_as<float>()).run();
   }
-  buffer.shape.push_back(form.k.extent);
-  index.push_back(ir::var(form.k.var));
-  buffer.shape.push_back(kColumns);
-  index.push_back(ir::binary(ir::ExprOp::kMod, n, ir::integer(kColumns)));
-  buffer.constant = Tensor(DType::kFloat, ir::static_shape(buffer.shape));
-  WeightTransform(source.constant.as<float>(), walk, form, m, buffer.constant.mutable_as<float>()).run();
-  c.b.buffer = program.add_buffer(std::move(buffer));
-  c.b.index = std::move(index);
+  const ir::BufferId transformed = program.add_buffer(std::move(buffer));
+  if (!walk) kernels.push_back(TransformKernel(program, c, form, m).build(transformed));
+  const Expr n = ir::var(form.n.var);
+  c.b.index = {ir::binary(ir::ExprOp::kFloorDiv, n, ir::integer(kColumns)), ir::integer(0)};
+  for (const ContractionAxis& axis : form.windows) c.b.index.push_back(ir::var(axis.var));
+  c.b.index.push_back(ir::var(form.k.var));
+  c.b.index.push_back(ir::binary(ir::ExprOp::kMod, n, ir::integer(kColumns)));
+  c.b.buffer = transformed;
   c.schedule.algorithm = ir::Algorithm::kWinograd;
   c.schedule.panel = kColumns;
   c.schedule.b_packed = true;
   c.schedule.winograd_tile = m;
+  return kernels;
 }
 
 }  // namespace dlc::passes

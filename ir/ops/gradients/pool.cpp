@@ -5,18 +5,11 @@
 namespace dlc::ir {
 namespace {
 
-// The indices count elements in row-major order, whatever the node's own indices do.
 void max_pool_gradient(GradientContext& context) {
   if (context.grad() == nullptr) return;
-  Value* indices = nullptr;
-  if (context.node().attribute<int64_t>("storage_order", 0) == 0) {
-    indices = context.ensure_output(1);
-  } else {
-    Attributes attributes = context.node().attributes();
-    attributes["storage_order"] = int64_t{0};
-    indices = context.builder().op_n("MaxPool", 2, {context.input(0)}, attributes)[1];
-  }
-  context.set(0, adjoint(context, "MaxPoolGradient", {context.grad(), indices}));
+  Value* taps = context.builder().op_in("dlc", "MaxPoolTaps", {context.input(0), context.output(0)},
+                                        context.node().attributes());
+  context.set(0, adjoint(context, "MaxPoolGradient", {context.grad(), taps}));
 }
 
 void average_pool_gradient(GradientContext& context) {

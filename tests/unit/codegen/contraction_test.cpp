@@ -104,6 +104,7 @@ TEST(MatrixProduct, PacksAnInputAtRunTime) {
 struct Window {
   int64_t size, in, out, window;
   int64_t stride = 1, dilation = 1, pad = 0, groups = 1;
+  bool known_weights = true;  // when it is compiled
 };
 
 struct Case {
@@ -137,16 +138,20 @@ Case convolution(const Window& w, bool symbolic = false) {
             {v[6], w.window, AxisRole::kWindow},
             {v[7], w.window, AxisRole::kWindow}};
   const ir::BufferId input = add(p, ir::BufferKind::kInput, {2, w.in, size, size}, 0);
+  const ir::Shape weight_shape = {w.out, in, w.window, w.window};
   const Tensor weights = test::random_floats({w.out, in, w.window, w.window}, 5);
   c.a = {input, {n, g * ir::integer(in) + ic, at(oh, kh), at(ow, kw)}, w.pad > 0};
-  c.b = {add(p, ir::BufferKind::kConstant, {w.out, in, w.window, w.window}, -1, weights),
-         {g * ir::integer(out) + oc, ic, kh, kw}};
+  const ir::BufferId b = w.known_weights ? add(p, ir::BufferKind::kConstant, weight_shape, -1, weights)
+                                         : add(p, ir::BufferKind::kInput, weight_shape, 1);
+  c.b = {b, {g * ir::integer(out) + oc, ic, kh, kw}};
   c.out = add(p, ir::BufferKind::kOutput, {2, w.out, result, result}, 0);
   c.out_index = {n, g * ir::integer(out) + oc, oh, ow};
   c.accumulator = p.fresh_var();
   c.epilogue = ir::max(ir::var(c.accumulator, DType::kFloat), ir::real(0));
   p.main.steps.push_back({ir::KernelStep{ir::Kernel{"conv", "", c}}});
-  return {std::move(p), {test::random_floats({2, w.in, w.size, w.size}, 6)}};
+  std::vector<Tensor> inputs = {test::random_floats({2, w.in, w.size, w.size}, 6)};
+  if (!w.known_weights) inputs.push_back(weights);
+  return {std::move(p), std::move(inputs)};
 }
 
 void check_convolution(const Window& w, bool symbolic = false, double weight_growth = 10) {
@@ -191,6 +196,37 @@ TEST(WinogradConvolution, MatchesTheInterpreter) {
   }
 }
 
+// What choose_schedules decides for the only contraction of the program.
+ir::ContractionSchedule schedule_of(const ir::Program& program) {
+  ir::ContractionSchedule found;
+  ir::for_each_step(program.main, [&](const ir::Step& step) {
+    const ir::Kernel& kernel = std::get<ir::KernelStep>(step.node).kernel;
+    if (auto* c = std::get_if<ir::Contraction>(&kernel.body)) found = c->schedule;
+  });
+  return found;
+}
+
+TEST(WinogradConvolution, TransformsWeightsThatOnlyTheRunKnows) {
+  for (const Window& window : std::vector<Window>{{13, 16, 32, 3, 1, 1, 1, 1, false},
+                                                  {14, 9, 24, 3, 1, 1, 0, 1, false},
+                                                  {11, 17, 24, 5, 1, 1, 2, 1, false}}) {
+    auto [program, inputs] = convolution(window);
+    passes::choose_layouts(program, {});
+    passes::choose_schedules(program, {});
+    EXPECT_EQ(schedule_of(program).algorithm, ir::Algorithm::kWinograd);
+    check_convolution(window);
+    check_convolution(window, true);
+  }
+}
+
+// A transform of the weights costs more than it saves where there are few places.
+TEST(WinogradConvolution, LeavesWeightsThatOnlyTheRunKnowsForFewPlaces) {
+  auto [program, inputs] = convolution({2, 64, 64, 3, 1, 1, 1, 1, false});
+  passes::choose_layouts(program, {});
+  passes::choose_schedules(program, {});
+  EXPECT_EQ(schedule_of(program).algorithm, ir::Algorithm::kGemm);
+}
+
 // Largest error of a convolution relative to its largest output, against sums in double.
 double convolution_error(int winograd_tile, int taps) {
   const auto [program, inputs] = convolution({12, 32, 16, taps, 1, 1, 1});
@@ -201,12 +237,7 @@ double convolution_error(int winograd_tile, int taps) {
   options.weight_growth = winograd_tile == 2 && taps == 3 ? kUpToF2 : kUpToF4;
   passes::choose_layouts(scheduled, options);
   passes::choose_schedules(scheduled, options);
-  int found = -1;
-  ir::for_each_step(scheduled.main, [&](const ir::Step& step) {
-    const ir::Kernel& kernel = std::get<ir::KernelStep>(step.node).kernel;
-    if (auto* c = std::get_if<ir::Contraction>(&kernel.body)) found = c->schedule.winograd_tile;
-  });
-  EXPECT_EQ(found, winograd_tile);
+  EXPECT_EQ(schedule_of(scheduled).winograd_tile, winograd_tile);
   const Tensor actual = test::run_kernels(scheduled, test::executable_targets().back(), inputs)[0];
   return test::relative_difference(actual, expected);
 }
