@@ -125,7 +125,9 @@ void collapse_axes(const ir::Program& program, ir::Contraction& c) {
   for (size_t i = c.axes.size(); i-- > 1;) {
     ContractionAxis& outer = c.axes[i - 1];
     ContractionAxis& inner = c.axes[i];
-    if (outer.role != inner.role || (outer.role != AxisRole::kM && outer.role != AxisRole::kBatch)) continue;
+    const bool mergeable =
+        outer.role == AxisRole::kM || outer.role == AxisRole::kBatch || outer.role == AxisRole::kK;
+    if (outer.role != inner.role || !mergeable) continue;
     if (!walked_as_one(program, c, outer, inner)) continue;
     inner.extent = outer.extent * inner.extent;
     replace_by_zero(c, outer.var);
