@@ -117,9 +117,25 @@ def clip(a, x, low=None, high=None):
     return torch.clamp(x, low, high)
 
 
+def attention(a, q, k, v):
+    """On [batch, tokens, heads * size], as the standard's operator without masks and caches has it."""
+
+    def split(x, heads):
+        return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+    q, (k, v) = split(q, a["q_num_heads"]), (split(x, a["kv_num_heads"]) for x in (k, v))
+    found = F.scaled_dot_product_attention(q, k, v, is_causal=bool(a.get("is_causal", 0)))
+    return found.transpose(1, 2).flatten(-2)
+
+
+def gelu(a, x):
+    return F.gelu(x, approximate=a.get("approximate", b"none").decode())
+
+
 OPERATORS = {
     "Add": lambda a, x, y: x + y,
     "And": lambda a, x, y: x & y,
+    "Attention": attention,
     "AveragePool": lambda a, x: F.avg_pool2d(x, a["kernel_shape"], a.get("strides", 1), pads_of(a, 2)),
     "Cast": cast,
     "Clip": clip,
@@ -132,6 +148,7 @@ OPERATORS = {
     "Gather": gather,
     "GatherElements": lambda a, x, index: torch.gather(x, a.get("axis", 0), index),
     "GatherND": gather_nd,
+    "Gelu": gelu,
     "Gemm": gemm,
     "GlobalAveragePool": lambda a, x: x.mean(dim=tuple(range(2, x.dim())), keepdim=True),
     "GreaterOrEqual": lambda a, x, y: x >= y,

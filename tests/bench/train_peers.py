@@ -5,7 +5,7 @@ usage: train_peers.py [NETWORKS...] [--architectures FOLDER] [--dlc-train PATH] 
                       [--threads 1] [--rounds 3] [--seconds 3] [--markdown FILE]
 
 NETWORKS are of the table below; all of them by default. FOLDER holds the models of ../shared/architectures
-with weights (materialize.py there writes them), but for LeNet, which is made here.
+with weights (materialize.py there writes them); LeNet and GPT-2 are made by train_networks.py.
 PyTorch is set up by one command:
 
     $(tests/bench/setup_train_peers.sh) tests/bench/train_peers.py --architectures FOLDER
@@ -22,7 +22,6 @@ import argparse
 import dataclasses
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -30,7 +29,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
+from train_networks import WRITERS
 
 
 @dataclasses.dataclass
@@ -46,46 +45,8 @@ NETWORKS = {
     "resnet18": Network(8, SGD),
     "mobilenet_v2": Network(8, SGD),
     "minilm_l6": Network(8, "adamw,lr=1e-5,wd=0.01", 128),
+    "gpt2": Network(1, "adamw,lr=1e-5,wd=0.01", 256),
 }
-
-
-def write_lenet(path: Path):
-    """LeNet-5 on 28x28, with random weights."""
-    from onnx import TensorProto, helper, numpy_helper, save
-
-    random = np.random.default_rng(0)
-    shapes = {"c1": (6, 1, 5, 5), "c2": (16, 6, 5, 5), "f1": (120, 400), "f2": (84, 120), "f3": (10, 84)}
-    weights = []
-    for name, shape in shapes.items():
-        scale = 1 / np.sqrt(np.prod(shape[1:]))
-        weights.append(
-            numpy_helper.from_array(random.normal(0, scale, shape).astype(np.float32), f"{name}_weight")
-        )
-        weights.append(numpy_helper.from_array(np.zeros(shape[0], np.float32), f"{name}_bias"))
-    nodes, x = [], "image"
-
-    def add(operator, *extra, **attributes):
-        nonlocal x
-        nodes.append(helper.make_node(operator, [x, *extra], [f"v{len(nodes)}"], **attributes))
-        x = nodes[-1].output[0]
-
-    for name, pad in (("c1", 2), ("c2", 0)):
-        add("Conv", f"{name}_weight", f"{name}_bias", pads=[pad] * 4, kernel_shape=[5, 5])
-        add("Relu")
-        add("MaxPool", kernel_shape=[2, 2], strides=[2, 2])
-    add("Flatten")
-    for name in ("f1", "f2", "f3"):
-        add("Gemm", f"{name}_weight", f"{name}_bias", transB=1)
-        if name != "f3":
-            add("Relu")
-    graph = helper.make_graph(
-        nodes,
-        "lenet",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 1, 28, 28])],
-        [helper.make_tensor_value_info(x, TensorProto.FLOAT, [1, 10])],
-        weights,
-    )
-    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
 
 
 def inputs_of(model, network: Network) -> dict:
@@ -117,7 +78,9 @@ def optimizer_of(text: str, parameters):
 
 
 def peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Of this process alone: getrusage counts what its parent took before as well."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def run_torch(path: Path, network: Network, compiles: bool, threads: int, seconds: float) -> dict:
@@ -251,13 +214,10 @@ def table(options) -> str:
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     with tempfile.TemporaryDirectory() as folder:
         for name in options.networks or NETWORKS:
-            path = (
-                Path(folder) / "lenet.onnx"
-                if name == "lenet"
-                else Path(options.architectures) / name / "model.onnx"
-            )
-            if name == "lenet":
-                write_lenet(path)
+            path = Path(options.architectures) / name / "model.onnx"
+            if name in WRITERS:
+                path = Path(folder) / f"{name}.onnx"
+                WRITERS[name](path)
             for options.thread in map(int, options.threads.split(",")):
                 lines.append(compare(path, name, options))
     return "\n".join(lines) + "\n"
