@@ -108,6 +108,13 @@ constexpr Signature kSignatures[] = {
      "num_heads: int!, unidirectional: int = 0, scale: float, mask_filter_value: float, do_rotary: int, "
      "past_present_share_buffer: int",
      "X: byte, W: byte, T: float32, M: int32"},
+    {"DynamicQuantizeLSTM",
+     "T X, W W, W R, T? B, I? sequence_lens, T? initial_h, T? initial_c, T? P, T W_scale, W W_zero_point, "
+     "T R_scale, W R_zero_point",
+     "T? Y, T? Y_h, T? Y_c",
+     "direction: string = forward, hidden_size: int, activation_alpha: floats, activation_beta: floats, "
+     "activations: strings, clip: float, input_forget: int = 0",
+     "T: float32, W: byte, I: int32"},
     {"QuantizeLinear", "X x, X y_scale, T? y_zero_point", "T y", "axis: int = 1", "X: float, T: quantized"},
     {"DequantizeLinear", "T x, Y x_scale, T? x_zero_point", "Y y", "axis: int = 1", "T: quantized, Y: float"},
 
@@ -211,8 +218,9 @@ void declare_parameters(OpSchema& schema, std::string_view text, bool is_input) 
 
 void declare_attribute(OpSchema& schema, std::string_view text) {
   static const std::map<std::string_view, AttributeProto::AttributeType> types = {
-      {"int", AttributeProto::INT},   {"float", AttributeProto::FLOAT},   {"string", AttributeProto::STRING},
-      {"ints", AttributeProto::INTS}, {"floats", AttributeProto::FLOATS},
+      {"int", AttributeProto::INT},       {"float", AttributeProto::FLOAT},
+      {"string", AttributeProto::STRING}, {"ints", AttributeProto::INTS},
+      {"floats", AttributeProto::FLOATS}, {"strings", AttributeProto::STRINGS},
   };
   const size_t colon = text.find(':'), equals = text.find('=');
   std::string name(trimmed(text.substr(0, colon)));

@@ -17,6 +17,7 @@ void register_contrib(OpRegistry& registry) {
   register_contrib_qlinear(registry);
   register_contrib_qlinear_image(registry);
   register_contrib_integer(registry);
+  register_contrib_lstm(registry);
   register_contrib_experts(registry);
 }
 

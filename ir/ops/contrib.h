@@ -16,6 +16,7 @@ void register_contrib_quantized(OpRegistry& registry);
 void register_contrib_qlinear(OpRegistry& registry);
 void register_contrib_qlinear_image(OpRegistry& registry);
 void register_contrib_integer(OpRegistry& registry);
+void register_contrib_lstm(OpRegistry& registry);
 void register_contrib_experts(OpRegistry& registry);
 
 // The range [start, end) of an axis.
