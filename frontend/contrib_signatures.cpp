@@ -18,6 +18,11 @@ using onnx::OpSchema;
 constexpr const char* kProduct =
     "alpha: float = 1, transA: int = 0, transB: int = 0, transBatchA: int = 0, transBatchB: int = 0";
 
+constexpr const char* kQLinear = "T: byte, F: float32";
+constexpr const char* kQLinearUnary = "T X, F X_scale, T? X_zero_point, F Y_scale, T? Y_zero_point";
+constexpr const char* kQLinearBinary =
+    "T A, F A_scale, T? A_zero_point, T B, F B_scale, T? B_zero_point, F C_scale, T? C_zero_point";
+
 constexpr Signature kSignatures[] = {
     {"BiasAdd", "T X, T bias, T skip", "T Y"},
     {"BiasGelu", "T A, T B", "T C"},
@@ -50,6 +55,12 @@ constexpr Signature kSignatures[] = {
      "T beta, I? mask, I? position_ids",
      "T output, I? mask_index, T? embedding_sum", "epsilon: float = 1e-12, mask_index_type: int",
      "T: float, I: int32"},
+    {"QEmbedLayerNormalization",
+     "I input_ids, I? segment_ids, T word_embedding, T position_embedding, T? segment_embedding, T gamma, "
+     "T beta, I? mask, F word_embedding_scale, F position_embedding_scale, F? segment_embedding_scale, "
+     "F gamma_scale, F beta_scale, T word_embedding_zero_point, T position_embedding_zero_point, "
+     "T? segment_embedding_zero_point, T gamma_zero_point, T beta_zero_point",
+     "F output, I mask_index", "epsilon: float = 1e-12", "T: byte, F: float32, I: int32"},
 
     {"Attention",
      "T input, T weights, T? bias, M? mask_index, T? past, T? attention_bias, M? past_sequence_length",
@@ -81,6 +92,54 @@ constexpr Signature kSignatures[] = {
     {"MatMulNBits", "T A, B B, T scales, Z? zero_points, G? g_idx, T? bias", "T Y",
      "K: int!, N: int!, bits: int = 4, block_size: int!, accuracy_level: int = 0, weight_prepacked: int = 0",
      "T: float, B: uint8, Z: point, G: int32"},
+    {"MatMulIntegerToFloat", "A A, B B, T a_scale, T b_scale, A? a_zero_point, B? b_zero_point, T? bias",
+     "T Y", "", "A: byte, B: byte, T: float"},
+    {"DynamicQuantizeMatMul", "T A, B B, T b_scale, B? b_zero_point, T? bias", "T Y", "",
+     "T: float32, B: byte"},
+    {"QGemm",
+     "A A, T a_scale, A a_zero_point, B B, T b_scale, B b_zero_point, C? C, T? y_scale, Z? y_zero_point",
+     "Y Y", "transA: int = 0, transB: int = 0, alpha: float = 1",
+     "A: byte, B: byte, C: int32, T: float32, Z: byte, Y: byte or float"},
+    {"MatMulInteger16", "A A, B B", "Y Y", "", "A: short, B: short, Y: long"},
+    {"QAttention",
+     "X input, W weight, T bias, T input_scale, T weight_scale, M? mask_index, X? input_zero_point, "
+     "W? weight_zero_point, T? past",
+     "T output, T? present",
+     "num_heads: int!, unidirectional: int = 0, scale: float, mask_filter_value: float, do_rotary: int, "
+     "past_present_share_buffer: int",
+     "X: byte, W: byte, T: float32, M: int32"},
+    {"DynamicQuantizeLSTM",
+     "T X, W W, W R, T? B, I? sequence_lens, T? initial_h, T? initial_c, T? P, T W_scale, W W_zero_point, "
+     "T R_scale, W R_zero_point",
+     "T? Y, T? Y_h, T? Y_c",
+     "direction: string = forward, hidden_size: int, activation_alpha: floats, activation_beta: floats, "
+     "activations: strings, clip: float, input_forget: int = 0",
+     "T: float32, W: byte, I: int32"},
+    {"QuantizeLinear", "X x, X y_scale, T? y_zero_point", "T y", "axis: int = 1", "X: float, T: quantized"},
+    {"DequantizeLinear", "T x, Y x_scale, T? x_zero_point", "Y y", "axis: int = 1", "T: quantized, Y: float"},
+
+    {"QLinearAdd", kQLinearBinary, "T C", "", kQLinear},
+    {"QLinearMul", kQLinearBinary, "T C", "", kQLinear},
+    {"QLinearSigmoid", kQLinearUnary, "T Y", "", kQLinear},
+    {"QLinearLeakyRelu", kQLinearUnary, "T Y", "alpha: float = 0.01", kQLinear},
+    {"QLinearSoftmax", kQLinearUnary, "T Y", "axis: int = -1, opset: int!", kQLinear},
+    {"QLinearReduceMean", kQLinearUnary, "T Y", "axes: ints, keepdims: int = 1", kQLinear},
+    {"QLinearGlobalAveragePool", kQLinearUnary, "T Y", "channels_last: int = 0", kQLinear},
+    {"QLinearAveragePool", kQLinearUnary, "T Y",
+     "auto_pad: string = NOTSET, ceil_mode: int = 0, channels_last: int = 0, count_include_pad: int = 0, "
+     "kernel_shape: ints!, pads: ints, strides: ints",
+     kQLinear},
+    {"QLinearWhere",
+     "B condition, T X, F x_scale, T? x_zero_point, T Y, F y_scale, T? y_zero_point, F z_scale, "
+     "T? z_zero_point",
+     "T Z", "", "T: byte, F: float32, B: bool"},
+    {"QLinearConcat", "F Y_scale, T Y_zero_point, V* inputs", "T Y", "axis: int!",
+     "F: float32, T: byte, V: byte or float"},
+    {"QLinearConv",
+     "X x, F x_scale, X x_zero_point, W w, F w_scale, W w_zero_point, F y_scale, Y y_zero_point, B? B", "Y y",
+     "auto_pad: string = NOTSET, channels_last: int = 0, dilations: ints, group: int = 1, "
+     "kernel_shape: ints, pads: ints, strides: ints",
+     "X: byte, W: byte, Y: byte, F: float32, B: int32"},
     {"GatherBlockQuantized", "D data, I indices, T scales, D? zero_points", "T output",
      "bits: int = 4, block_size: int = 128, gather_axis: int = 0, quantize_axis: int = 1",
      "D: block, I: index, T: float"},
@@ -128,6 +187,13 @@ std::vector<std::string> type_set(std::string_view name) {
   if (name == "float") return {"tensor(float16)", "tensor(bfloat16)", "tensor(float)", "tensor(double)"};
   if (name == "any") return OpSchema::all_tensor_types();
   if (name == "byte") return {"tensor(int8)", "tensor(uint8)"};
+  if (name == "byte or float") return {"tensor(int8)", "tensor(uint8)", "tensor(float)"};
+  if (name == "short") return {"tensor(int16)", "tensor(uint16)"};
+  if (name == "long") return {"tensor(int32)", "tensor(uint32)"};
+  if (name == "quantized")
+    return {"tensor(int8)",  "tensor(uint8)", "tensor(int16)", "tensor(uint16)",
+            "tensor(int32)", "tensor(int4)",  "tensor(uint4)"};
+  if (name == "float32") return {"tensor(float)"};
   if (name == "index") return {"tensor(int32)", "tensor(int64)"};
   if (name == "point") return {"tensor(uint8)", "tensor(float16)", "tensor(bfloat16)", "tensor(float)"};
   if (name == "block") return {"tensor(uint4)", "tensor(int4)", "tensor(uint8)"};
@@ -139,11 +205,11 @@ void declare_parameters(OpSchema& schema, std::string_view text, bool is_input) 
   for (std::string_view part : split(text, ',')) {
     const size_t space = part.find(' ');
     std::string type(part.substr(0, space)), name(part.substr(space + 1));
-    const bool optional = type.back() == '?';
-    if (optional) type.pop_back();
-    const auto option = optional ? OpSchema::Optional : OpSchema::Single;
+    const bool optional = type.back() == '?', variadic = type.back() == '*';
+    if (optional || variadic) type.pop_back();
+    const auto option = optional ? OpSchema::Optional : variadic ? OpSchema::Variadic : OpSchema::Single;
     if (is_input) {
-      schema.Input(index++, std::move(name), "", std::move(type), option);
+      schema.Input(index++, std::move(name), "", std::move(type), option, !variadic);
     } else {
       schema.Output(index++, std::move(name), "", std::move(type), option);
     }
@@ -152,8 +218,9 @@ void declare_parameters(OpSchema& schema, std::string_view text, bool is_input) 
 
 void declare_attribute(OpSchema& schema, std::string_view text) {
   static const std::map<std::string_view, AttributeProto::AttributeType> types = {
-      {"int", AttributeProto::INT},   {"float", AttributeProto::FLOAT},   {"string", AttributeProto::STRING},
-      {"ints", AttributeProto::INTS}, {"floats", AttributeProto::FLOATS},
+      {"int", AttributeProto::INT},       {"float", AttributeProto::FLOAT},
+      {"string", AttributeProto::STRING}, {"ints", AttributeProto::INTS},
+      {"floats", AttributeProto::FLOATS}, {"strings", AttributeProto::STRINGS},
   };
   const size_t colon = text.find(':'), equals = text.find('=');
   std::string name(trimmed(text.substr(0, colon)));

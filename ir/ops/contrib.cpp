@@ -14,6 +14,10 @@ void register_contrib(OpRegistry& registry) {
   register_contrib_group_query(registry);
   register_contrib_fused(registry);
   register_contrib_quantized(registry);
+  register_contrib_qlinear(registry);
+  register_contrib_qlinear_image(registry);
+  register_contrib_integer(registry);
+  register_contrib_lstm(registry);
   register_contrib_experts(registry);
 }
 

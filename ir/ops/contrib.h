@@ -13,6 +13,10 @@ void register_contrib_attention(OpRegistry& registry);
 void register_contrib_group_query(OpRegistry& registry);
 void register_contrib_fused(OpRegistry& registry);
 void register_contrib_quantized(OpRegistry& registry);
+void register_contrib_qlinear(OpRegistry& registry);
+void register_contrib_qlinear_image(OpRegistry& registry);
+void register_contrib_integer(OpRegistry& registry);
+void register_contrib_lstm(OpRegistry& registry);
 void register_contrib_experts(OpRegistry& registry);
 
 // The range [start, end) of an axis.

@@ -1,10 +1,10 @@
 // com.microsoft: array operators in forms of their own. CDist, ExpandDims, NhwcMaxPool, Trilu, Unique.
 #include "ir/builder.h"
+#include "ir/ops/channels_last.h"
 #include "ir/ops/families.h"
 #include "ir/ops/infer_util.h"
 #include "ir/ops/lower_util.h"
 #include "ir/ops/runtime_dims.h"
-#include "ir/ops/window.h"
 
 namespace dlc::ir {
 namespace {
@@ -49,34 +49,14 @@ bool expand_expand_dims(Builder& builder, Node& node) {
 
 // ---- NhwcMaxPool: MaxPool with the channels last
 
-// x with the channels in front of the spatial axes, or behind them again.
-Value* move_channels(Builder& builder, Value* x, bool to_front) {
-  const auto rank = static_cast<int64_t>(x->shape().size());
-  std::vector<int64_t> perm{0};
-  if (to_front) perm.push_back(rank - 1);
-  for (int64_t axis = to_front ? 1 : 2; axis < (to_front ? rank - 1 : rank); ++axis) perm.push_back(axis);
-  if (!to_front) perm.push_back(1);
-  return builder.transpose(x, std::move(perm));
-}
-
 void infer_nhwc_max_pool(InferContext& context) {
   require_type(context, 0, TypeClass::kNumeric);
-  require_rank_at_least(context, 0, 3);
-  if (kernel_attribute(context.node()).empty()) context.fail("attribute 'kernel_shape' is empty");
-  const Shape& shape = context.shape(0);
-  check_window_attributes(context, shape.size() - 2);
-  const std::vector<WindowAxis> windows =
-      windows_of(context.node(), Shape(shape.begin() + 1, shape.end() - 1), kernel_attribute(context.node()));
-  check_window_extents(context, windows);
-  Shape result{shape[0]};
-  for (const WindowAxis& window : windows) result.push_back(window.output);
-  result.push_back(shape.back());
-  context.set_output(0, Type(context.dtype(0), std::move(result)));
+  context.set_output(0, Type(context.dtype(0), infer_pooled(context, true)));
 }
 
 bool expand_nhwc_max_pool(Builder& builder, Node& node) {
-  Value* pooled = builder.op("MaxPool", {move_channels(builder, node.input(0), true)}, node.attributes());
-  builder.replace(node, 0, move_channels(builder, pooled, false));
+  Value* pooled = builder.op("MaxPool", {channels_to_front(builder, node.input(0))}, node.attributes());
+  builder.replace(node, 0, channels_to_back(builder, pooled));
   return true;
 }
 

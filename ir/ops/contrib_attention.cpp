@@ -1,10 +1,12 @@
-// Attention and MultiHeadAttention of com.microsoft, defined in terms of dlc.Attention.
+// Attention, QAttention and MultiHeadAttention of com.microsoft, defined in terms of dlc.Attention.
 #include <limits>
 
 #include "ir/ops/attention_heads.h"
 #include "ir/ops/contrib.h"
+#include "ir/ops/contrib_integer.h"
 #include "ir/ops/infer_util.h"
 #include "ir/ops/lower_util.h"
+#include "ir/ops/quantize.h"
 #include "ir/term.h"
 
 namespace dlc::ir {
@@ -101,50 +103,41 @@ JointSizes joint_sizes(const Node& node) {
   return {third, third, third};
 }
 
-void infer_joint(InferContext& context) {
-  refuse_inputs(context, {kPastLength});
+// Queries, keys and values of [batch, length, hidden] beside each other: checks of what comes after the
+// projection, and the types of the outputs.
+struct JointInputs {
+  size_t mask, past;
+};
+
+void infer_projected(InferContext& context, const Shape& x, const JointSizes& sizes, JointInputs inputs,
+                     DType type) {
   const Node& node = context.node();
   if (node.attribute<int64_t>("do_rotary", 0) != 0 ||
       node.attribute<int64_t>("past_present_share_buffer", 0) != 0)
     context.fail("do_rotary and past_present_share_buffer are not supported");
-  for (size_t i : {kInput, kWeights}) require_type(context, i, TypeClass::kFloat);
-  require_rank(context, kInput, 3);
-  require_rank(context, kWeights, 2);
-  const Shape &x = context.shape(kInput), &weights = context.shape(kWeights);
-  require_equal_extents(context, x[2], weights[0], "columns of the input and rows of the weights");
-  const auto given = node.attribute<std::vector<int64_t>>("qkv_hidden_sizes", {});
-  if (!given.empty() && given.size() != 3)
-    context.fail("attribute 'qkv_hidden_sizes': expected 3 numbers, found {}", given.size());
-  const JointSizes sizes = joint_sizes(node);
-  require_equal_extents(context, sizes.q, sizes.k, "hidden size of query and key");
-  require_equal_extents(context, sizes.q + sizes.k + sizes.v, weights[1], "sum of the hidden sizes");
-  if (context.has_input(kBias)) require_broadcasts_to(context, context.shape(kBias), {weights[1]}, "bias");
   const int64_t heads = heads_of(context);
   for (const Dim& hidden : {sizes.q, sizes.v}) require_divisible(context, hidden, heads);
   Dim keys = x[1];
-  if (context.has_input(kPast)) {
-    require_rank(context, kPast, 5);
-    require_equal_extents(context, context.shape(kPast)[0], 2, "past: keys and values");
+  if (context.has_input(inputs.past)) {
+    require_rank(context, inputs.past, 5);
+    require_equal_extents(context, context.shape(inputs.past)[0], 2, "past: keys and values");
     require_equal_extents(context, sizes.k, sizes.v, "hidden size of key and value with a past");
-    keys += context.shape(kPast)[3];
+    keys += context.shape(inputs.past)[3];
   }
-  if (context.has_input(kMask)) check_mask(context, kMask, x[0], x[1], keys);
-  const DType type = context.dtype(kInput);
+  if (context.has_input(inputs.mask)) check_mask(context, inputs.mask, x[0], x[1], keys);
   context.set_output(0, Type(type, {x[0], x[1], sizes.v}));
   context.set_output(1, Type(type, {2, x[0], heads, keys, floor_div(sizes.k, heads)}));
 }
 
-bool expand_joint(Builder& b, Node& node) {
+void expand_projected(Builder& b, Node& node, Value* x, const JointSizes& sizes, JointInputs inputs,
+                      Value* score_bias) {
   const auto heads = node.attribute<int64_t>("num_heads");
-  const JointSizes sizes = joint_sizes(node);
-  Value* x = b.op("MatMul", {node.input(kInput), node.input(kWeights)});
-  if (node.input(kBias) != nullptr) x = b.add(x, node.input(kBias));
   auto part = [&](const Dim& start, const Dim& size) {
     return split_heads(b, range_of_axis(b, x, 2, start, start + size), heads);
   };
   auto past = [&](int64_t which) -> Value* {
-    if (node.input(kPast) == nullptr) return nullptr;
-    return b.op("Gather", {node.input(kPast), b.scalar(DType::kInt64, static_cast<double>(which))},
+    if (node.input(inputs.past) == nullptr) return nullptr;
+    return b.op("Gather", {node.input(inputs.past), b.scalar(DType::kInt64, static_cast<double>(which))},
                 {{"axis", int64_t{0}}});
   };
   AttentionForm form{.q = part(0, sizes.q)};
@@ -154,9 +147,79 @@ bool expand_joint(Builder& b, Node& node) {
     auto stacked = [&](Value* value) { return b.op("Unsqueeze", {value, b.ints({0})}); };
     b.replace(node, 1, concat(b, stacked(form.k), stacked(form.v), 0));
   }
-  add_steps(b, node, form, node.input(kMask), node.input(kScoreBias));
+  add_steps(b, node, form, node.input(inputs.mask), score_bias);
   look_back(b, node, form);
   b.replace(node, 0, attend_merged(b, form));
+}
+
+void infer_joint(InferContext& context) {
+  refuse_inputs(context, {kPastLength});
+  for (size_t i : {kInput, kWeights}) require_type(context, i, TypeClass::kFloat);
+  require_rank(context, kInput, 3);
+  require_rank(context, kWeights, 2);
+  const Shape &x = context.shape(kInput), &weights = context.shape(kWeights);
+  require_equal_extents(context, x[2], weights[0], "columns of the input and rows of the weights");
+  const auto given = context.node().attribute<std::vector<int64_t>>("qkv_hidden_sizes", {});
+  if (!given.empty() && given.size() != 3)
+    context.fail("attribute 'qkv_hidden_sizes': expected 3 numbers, found {}", given.size());
+  const JointSizes sizes = joint_sizes(context.node());
+  require_equal_extents(context, sizes.q, sizes.k, "hidden size of query and key");
+  require_equal_extents(context, sizes.q + sizes.k + sizes.v, weights[1], "sum of the hidden sizes");
+  if (context.has_input(kBias)) require_broadcasts_to(context, context.shape(kBias), {weights[1]}, "bias");
+  infer_projected(context, x, sizes, {.mask = kMask, .past = kPast}, context.dtype(kInput));
+}
+
+bool expand_joint(Builder& b, Node& node) {
+  Value* x = b.op("MatMul", {node.input(kInput), node.input(kWeights)});
+  if (node.input(kBias) != nullptr) x = b.add(x, node.input(kBias));
+  expand_projected(b, node, x, joint_sizes(node), {.mask = kMask, .past = kPast}, node.input(kScoreBias));
+  return true;
+}
+
+// ---- QAttention: the same with the projection of bytes ----------------------------------------------------
+
+enum Quantized : size_t {
+  kBytes,
+  kByteWeights,
+  kByteBias,
+  kByteScale,
+  kWeightScale,
+  kByteMask,
+  kByteZero,
+  kWeightZero,
+  kBytePast
+};
+
+constexpr JointInputs kQuantizedInputs{.mask = kByteMask, .past = kBytePast};
+
+void infer_quantized(InferContext& context) {
+  for (size_t i : {kBytes, kByteWeights}) require_bytes(context, i);
+  require_type_of(context, kByteZero, kBytes);
+  require_type_of(context, kWeightZero, kByteWeights);
+  for (size_t i : {kByteBias, kByteScale, kWeightScale}) require_type(context, i, TypeClass::kFloat);
+  require_rank(context, kBytes, 3);
+  require_rank(context, kByteWeights, 2);
+  const Shape &x = context.shape(kBytes), &weights = context.shape(kByteWeights);
+  require_equal_extents(context, x[2], weights[0], "columns of the input and rows of the weights");
+  for (size_t i : {kByteScale, kByteZero}) require_single(context, i);
+  for (size_t i : {kByteBias, kWeightScale, kWeightZero}) {
+    if (context.has_input(i))
+      require_broadcasts_to(context, context.shape(i), {weights[1]}, fmt::format("input {}", i));
+  }
+  const JointSizes sizes = joint_sizes(context.node());
+  require_equal_extents(context, sizes.q * Dim(3), weights[1], "three times the hidden size");
+  infer_projected(context, x, sizes, kQuantizedInputs, context.dtype(kByteScale));
+}
+
+bool expand_quantized(Builder& b, Node& node) {
+  Value* x = scaled_product(b, {.a = node.input(kBytes),
+                                .b = node.input(kByteWeights),
+                                .a_scale = node.input(kByteScale),
+                                .b_scale = node.input(kWeightScale),
+                                .a_zero = node.input(kByteZero),
+                                .b_zero = node.input(kWeightZero),
+                                .bias = node.input(kByteBias)});
+  expand_projected(b, node, x, joint_sizes(node), kQuantizedInputs, nullptr);
   return true;
 }
 
@@ -332,6 +395,8 @@ bool expand_multi(Builder& builder, Node& node) {
 
 void register_contrib_attention(OpRegistry& registry) {
   registry.add({.domain = kContribDomain, .name = "Attention", .infer = infer_joint, .expand = expand_joint});
+  registry.add(
+      {.domain = kContribDomain, .name = "QAttention", .infer = infer_quantized, .expand = expand_quantized});
   registry.add(
       {.domain = kContribDomain, .name = "MultiHeadAttention", .infer = infer_multi, .expand = expand_multi});
 }

@@ -4,6 +4,8 @@
 #include "ir/ops/contrib.h"
 #include "ir/ops/infer_util.h"
 #include "ir/ops/lower_util.h"
+#include "ir/ops/qlinear.h"
+#include "ir/ops/quantize.h"
 
 namespace dlc::ir {
 namespace {
@@ -128,6 +130,15 @@ void infer_embed(InferContext& context) {
   context.set_output(2, Type(context.dtype(kWords), shape));
 }
 
+// The number of ones in each row of the mask.
+void count_ones(Builder& b, Node& node, Value* ids, Value* mask) {
+  if (!is_used(node, 1)) return;
+  Value* counts = b.op("Expand", {b.scalar(ids->dtype(), 0), b.dims({ids->shape()[0]})});
+  if (mask != nullptr)
+    counts = b.reduce("ReduceSum", b.cast(b.op("Equal", {mask, b.like(mask, 1)}), ids->dtype()), {1}, false);
+  b.replace(node, 1, counts);
+}
+
 bool expand_embed(Builder& b, Node& node) {
   auto rows = [&](size_t table, Value* ids) {
     return b.op("Gather", {node.input(table), ids}, {{"axis", int64_t{0}}});
@@ -139,17 +150,62 @@ bool expand_embed(Builder& b, Node& node) {
                          : range_of_axis(b, node.input(kPositionTable), 0, 0, shape[1]);
   Value* sum = b.add(rows(kWords, ids), positions);
   if (node.input(kSegments) != nullptr) sum = b.add(sum, rows(kSegmentTable, node.input(kSegments)));
-  if (is_used(node, 1)) {
-    Value* counts = b.op("Expand", {b.scalar(ids->dtype(), 0), b.dims({shape[0]})});
-    if (Value* mask = node.input(kMask)) {
-      Value* ones = b.cast(b.op("Equal", {mask, b.like(mask, 1)}), ids->dtype());
-      counts = b.reduce("ReduceSum", ones, {1}, false);
-    }
-    b.replace(node, 1, counts);
-  }
+  count_ones(b, node, ids, node.input(kMask));
   b.replace(node, 2, sum);
   b.replace(node, 0,
             b.op("LayerNormalization", {sum, node.input(kGamma), node.input(kBeta)},
+                 {{"axis", int64_t{-1}}, {"epsilon", node.attribute<double>("epsilon", 1e-12F)}}));
+  return true;
+}
+
+// ---- QEmbedLayerNormalization: the same of tables of bytes ------------------------------------------------
+
+enum Table : size_t { kByteWords, kBytePositions, kByteSegments, kByteGamma, kByteBeta };
+constexpr size_t kTables = 2, kByteMask = 7, kTableScales = 8, kTableZeros = 13;
+
+void infer_quantized_embed(InferContext& context) {
+  for (size_t table : {kByteWords, kBytePositions, kByteSegments, kByteGamma, kByteBeta}) {
+    if (!context.has_input(kTables + table)) continue;
+    require_bytes(context, kTables + table);
+    require_rank(context, kTables + table, table < kByteGamma ? 2 : 1);
+    require_type(context, kTableScales + table, TypeClass::kFloat);
+    require_single(context, kTableScales + table);
+    require_type_of(context, kTableZeros + table, kTables + table);
+    require_single(context, kTableZeros + table);
+    require_equal_extents(context, context.shape(kTables + table).back(),
+                          context.shape(kTables + kByteWords)[1], "size of the embeddings");
+  }
+  if (context.has_input(kSegments) != context.has_input(kTables + kByteSegments))
+    context.fail("segment_ids and segment_embedding go together");
+  const Shape& ids = context.shape(kIds);
+  for (size_t i : {size_t{kSegments}, kByteMask}) {
+    if (context.has_input(i))
+      require_broadcasts_to(context, context.shape(i), ids, fmt::format("input {}", i));
+  }
+  context.set_output(
+      0, Type(context.dtype(kTableScales), {ids[0], ids[1], context.shape(kTables + kByteWords)[1]}));
+  context.set_output(1, Type(context.dtype(kIds), {ids[0]}));
+}
+
+// Rows are taken as bytes and become numbers afterwards.
+bool expand_quantized_embed(Builder& b, Node& node) {
+  auto numbers = [&](size_t table, Value* bytes) {
+    std::vector<Value*> inputs = {bytes, parameter(b, node, kTableScales + table)};
+    if (Value* zero = parameter(b, node, kTableZeros + table)) inputs.push_back(zero);
+    return b.op("DequantizeLinear", std::move(inputs));
+  };
+  auto rows = [&](size_t table, Value* ids) {
+    return numbers(table, b.op("Gather", {node.input(kTables + table), ids}, {{"axis", int64_t{0}}}));
+  };
+  Value* ids = node.input(kIds);
+  Value* positions = range_of_axis(b, node.input(kTables + kBytePositions), 0, 0, ids->shape()[1]);
+  Value* sum = b.add(rows(kByteWords, ids), numbers(kBytePositions, positions));
+  if (node.input(kSegments) != nullptr) sum = b.add(sum, rows(kByteSegments, node.input(kSegments)));
+  count_ones(b, node, ids, node.input(kByteMask));
+  Value *gamma = numbers(kByteGamma, node.input(kTables + kByteGamma)),
+        *beta = numbers(kByteBeta, node.input(kTables + kByteBeta));
+  b.replace(node, 0,
+            b.op("LayerNormalization", {sum, gamma, beta},
                  {{"axis", int64_t{-1}}, {"epsilon", node.attribute<double>("epsilon", 1e-12F)}}));
   return true;
 }
@@ -171,6 +227,10 @@ void register_contrib_normalization(OpRegistry& registry) {
                 .name = "EmbedLayerNormalization",
                 .infer = infer_embed,
                 .expand = expand_embed});
+  registry.add({.domain = kContribDomain,
+                .name = "QEmbedLayerNormalization",
+                .infer = infer_quantized_embed,
+                .expand = expand_quantized_embed});
 }
 
 }  // namespace dlc::ir

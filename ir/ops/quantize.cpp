@@ -28,6 +28,17 @@ bool is_quantized(DType type) {
 
 bool is_byte(DType type) { return type == DType::kInt8 || type == DType::kUint8; }
 
+void require_bytes(const InferContext& context, size_t input) {
+  if (is_byte(context.dtype(input))) return;
+  context.fail("input {}: expected int8 or uint8, found {}", input, name(context.dtype(input)));
+}
+
+void require_type_of(const InferContext& context, size_t input, size_t like) {
+  if (!context.has_input(input) || context.dtype(input) == context.dtype(like)) return;
+  context.fail("input {}: expected {} like input {}, found {}", input, name(context.dtype(like)), like,
+               name(context.dtype(input)));
+}
+
 Expr quantized(const Expr& value, const Expr& zero_point, DType type, bool saturates) {
   Expr result = is_integer(type) ? unary(ExprOp::kRoundEven, value) : value;
   if (zero_point && !is_zero(zero_point)) result = result + cast(zero_point, value.type());

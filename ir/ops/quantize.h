@@ -10,6 +10,11 @@ bool is_quantized(DType type);
 // Integers of 8 bits.
 bool is_byte(DType type);
 
+// Error naming the input unless its elements are bytes; unless they have the type of another input's, if it
+// is there at all.
+void require_bytes(const InferContext& context, size_t input);
+void require_type_of(const InferContext& context, size_t input, size_t like);
+
 // The nearest quantised value: an integer is rounded to even before the zero point is added, then saturates;
 // NaN becomes 0. `value` is of float32 or float64; the zero point, of any type, may be empty.
 Expr quantized(const Expr& value, const Expr& zero_point, DType type, bool saturates = true);

@@ -8,17 +8,6 @@
 namespace dlc::ir {
 namespace {
 
-void require_bytes(const InferContext& context, size_t input) {
-  if (is_byte(context.dtype(input))) return;
-  context.fail("input {}: expected int8 or uint8, found {}", input, name(context.dtype(input)));
-}
-
-void require_same(const InferContext& context, size_t input, size_t like) {
-  if (!context.has_input(input) || context.dtype(input) == context.dtype(like)) return;
-  context.fail("input {}: expected {} like input {}, found {}", input, name(context.dtype(like)), like,
-               name(context.dtype(input)));
-}
-
 // ---- Products ---------------------------------------------------------------------------------------------
 
 // A scale or zero point of a factor is one element, one a row (column) as a vector, or broadcasts to the
@@ -59,8 +48,8 @@ Expr parameter_at(LowerContext& context, size_t input, const ProductIndex& at, S
 void infer_matmul_integer(InferContext& context) {
   require_bytes(context, 0);
   require_bytes(context, 1);
-  require_same(context, 2, 0);
-  require_same(context, 3, 1);
+  require_type_of(context, 2, 0);
+  require_type_of(context, 3, 1);
   Product product = product_of(context.node());
   Shape shape = infer_product(context, product);
   check_parameter(context, 2, product, shape, Side::kRows);
@@ -82,8 +71,8 @@ void infer_qlinear_matmul(InferContext& context) {
       context.fail("input {}: {} is no type of quantized elements", input, name(context.dtype(input)));
   }
   for (size_t input : {1, 4, 6}) require_type(context, input, TypeClass::kFloat);
-  require_same(context, 2, 0);
-  require_same(context, 5, 3);
+  require_type_of(context, 2, 0);
+  require_type_of(context, 5, 3);
   Product product = product_of(context.node(), 0, 3);
   Shape shape = infer_product(context, product);
   for (size_t input : {1, 2}) check_parameter(context, input, product, shape, Side::kRows);
@@ -127,8 +116,8 @@ std::function<Expr(const Expr&)> channel_parameter(LowerContext& context, size_t
 void infer_conv_integer(InferContext& context) {
   require_bytes(context, 0);
   require_bytes(context, 1);
-  require_same(context, 2, 0);
-  require_same(context, 3, 1);
+  require_type_of(context, 2, 0);
+  require_type_of(context, 3, 1);
   require_single(context, 2);
   Shape shape = infer_convolution(context, {});
   check_channel_parameter(context, 3, {});
@@ -146,8 +135,8 @@ constexpr ConvInputs kQLinearConv{.x = 0, .w = 3};
 void infer_qlinear_conv(InferContext& context) {
   for (size_t input : {0, 3, 7}) require_bytes(context, input);
   for (size_t input : {1, 4, 6}) require_type(context, input, TypeClass::kFloat);
-  require_same(context, 2, 0);
-  require_same(context, 5, 3);
+  require_type_of(context, 2, 0);
+  require_type_of(context, 5, 3);
   for (size_t input : {1, 2, 6, 7}) require_single(context, input);
   Shape shape = infer_convolution(context, kQLinearConv);
   for (size_t input : {4, 5}) check_channel_parameter(context, input, kQLinearConv);

@@ -28,7 +28,13 @@ Expr column(const RecurrentLayer& layer, size_t number, const Expr& j) {
 
 // ---- LSTM: gates i, o, f, c
 
-void infer_lstm(InferContext& context) { infer_recurrent(context, 4, true); }
+// Of weights that are numbers, as X is.
+void infer_numbers(InferContext& context, int64_t gates, bool has_cell) {
+  for (size_t i : {kW, kR}) require_type(context, i, TypeClass::kFloat);
+  infer_recurrent(context, gates, has_cell);
+}
+
+void infer_lstm(InferContext& context) { infer_numbers(context, 4, true); }
 
 struct LstmCell {
   RecurrentLayer& layer;
@@ -63,20 +69,18 @@ struct LstmCell {
 };
 
 void lower_lstm_direction(LowerContext& context, size_t index, Direction direction,
-                          const GateActivation* activations) {
-  RecurrentLayer layer(context, index, direction, 4);
-  BufferId projection = layer.project(true);
+                          const GateActivation* activations, const LstmProducts& products) {
+  RecurrentLayer layer(context, index, direction, 4, products.layout);
+  BufferId projection = products.project(layer);
   BufferId hidden = layer.state(kInitialH, "hidden");
   BufferId cell = layer.state(kInitialC, "cell");
-  BufferId weights = layer.recurrence(0, 4);
   BufferId sums = context.temp(layer.type(), {layer.batch(), Dim(4) * layer.hidden()}, "gates");
   LstmCell lstm{layer, context.node(), activations};
   layer.walk([&](Step& step) {
     BufferId before = layer.at_step(step, hidden, step.time, "hidden");
-    auto add_input = [&](const Expr& sum, const Index& at) {
+    products.multiply(layer, step, sums, before, [&](const Expr& sum, const Index& at) {
       return sum + step.context.at(projection, {layer.position(step, at[0]), at[0], at[1]});
-    };
-    RecurrentLayer::multiply(step.context, sums, before, weights, layer.type(), add_input, "recurrence");
+    });
     BufferId cell_before = layer.at_step(step, cell, step.time, "cell");
     layer.update(step, {hidden, cell}, [&](Block& block, const Index& at) {
       return lstm.compute(step, sums, cell_before, block, at);
@@ -87,16 +91,18 @@ void lower_lstm_direction(LowerContext& context, size_t index, Direction directi
 }
 
 void lower_lstm(LowerContext& context) {
-  std::vector<Direction> directions = directions_of(context.node());
-  auto activations = gate_activations(context.node(), {"Sigmoid", "Tanh", "Tanh"}, directions.size());
-  for (size_t d = 0; d < directions.size(); ++d) {
-    lower_lstm_direction(context, d, directions[d], activations.data() + 3 * d);
-  }
+  auto multiply = [](RecurrentLayer& layer, Step& step, BufferId out, BufferId state,
+                     const LstmProducts::Epilogue& epilogue) {
+    RecurrentLayer::multiply(step.context, out, state, layer.recurrence(0, 4), layer.type(), epilogue,
+                             "recurrence");
+  };
+  lower_lstm_by(context,
+                {.project = [](RecurrentLayer& layer) { return layer.project(true); }, .multiply = multiply});
 }
 
 // ---- GRU: gates z, r, h
 
-void infer_gru(InferContext& context) { infer_recurrent(context, 3, false); }
+void infer_gru(InferContext& context) { infer_numbers(context, 3, false); }
 
 // h' = (1 - z) * candidate + z * h
 Expr blend(const Expr& z, const Expr& candidate, const Expr& before) {
@@ -191,7 +197,7 @@ void lower_gru(LowerContext& context) {
 
 // ---- RNN
 
-void infer_rnn(InferContext& context) { infer_recurrent(context, 1, false); }
+void infer_rnn(InferContext& context) { infer_numbers(context, 1, false); }
 
 void lower_rnn(LowerContext& context) {
   std::vector<Direction> directions = directions_of(context.node());
@@ -217,6 +223,14 @@ void lower_rnn(LowerContext& context) {
 }
 
 }  // namespace
+
+void lower_lstm_by(LowerContext& context, const LstmProducts& products) {
+  std::vector<Direction> directions = directions_of(context.node());
+  auto activations = gate_activations(context.node(), {"Sigmoid", "Tanh", "Tanh"}, directions.size());
+  for (size_t d = 0; d < directions.size(); ++d) {
+    lower_lstm_direction(context, d, directions[d], activations.data() + 3 * d, products);
+  }
+}
 
 void register_recurrent(OpRegistry& registry) {
   registry.add({.name = "LSTM", .infer = infer_lstm, .lower = lower_lstm, .unfold = unfold_lstm});

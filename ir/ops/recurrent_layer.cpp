@@ -27,16 +27,20 @@ std::vector<Direction> directions_of(const Node& node) {
 
 namespace {
 
+const Dim& hidden_of(const Shape& r, WeightLayout layout) { return r[layout == WeightLayout::kRows ? 2 : 1]; }
+
 // What each input has to look like, given X and R.
-std::map<size_t, Shape> expected_shapes(const Node& node, const Shape& x, const Shape& r, int64_t gates) {
+std::map<size_t, Shape> expected_shapes(const Node& node, const Shape& x, const Shape& r, int64_t gates,
+                                        WeightLayout layout) {
   const Dim count = static_cast<int64_t>(directions_of(node).size());
-  const Dim& hidden = r[2];
+  const Dim& hidden = hidden_of(r, layout);
   const bool batch_first = is_batch_first(node);
   const Dim& batch = x[batch_first ? 0 : 1];
   const Shape state = batch_first ? Shape{batch, count, hidden} : Shape{count, batch, hidden};
   const Dim rows = Dim(gates) * hidden;
-  return {{kW, {count, rows, x[2]}},
-          {kR, {count, rows, hidden}},
+  const bool by_rows = layout == WeightLayout::kRows;
+  return {{kW, by_rows ? Shape{count, rows, x[2]} : Shape{count, x[2], rows}},
+          {kR, by_rows ? Shape{count, rows, hidden} : Shape{count, hidden, rows}},
           {kBias, {count, Dim(2) * rows}},
           {kLengths, {batch}},
           {kInitialH, state},
@@ -48,27 +52,26 @@ std::string axis_of(size_t input, size_t axis) { return fmt::format("axis {} of 
 
 }  // namespace
 
-void infer_recurrent(InferContext& context, int64_t gates, bool has_cell) {
-  for (size_t i = 0; i < 3; ++i) {
-    require_type(context, i, TypeClass::kFloat);
-    require_rank(context, i, 3);
-  }
+void infer_recurrent(InferContext& context, int64_t gates, bool has_cell, WeightLayout layout) {
+  for (size_t i = 0; i < 3; ++i) require_rank(context, i, 3);
+  require_type(context, kX, TypeClass::kFloat);
   const Shape& x = context.shape(kX);
-  const std::map<size_t, Shape> expected = expected_shapes(context.node(), x, context.shape(kR), gates);
+  const std::map<size_t, Shape> expected =
+      expected_shapes(context.node(), x, context.shape(kR), gates, layout);
   for (const auto& [input, shape] : expected) {
     if (!context.has_input(input)) continue;
     require_rank(context, input, static_cast<int64_t>(shape.size()));
     for (size_t axis = 0; axis < shape.size(); ++axis)
       require_equal_extents(context, context.shape(input)[axis], shape[axis], axis_of(input, axis));
   }
-  const Shape& r = expected.at(kR);
+  const Dim count = expected.at(kR)[0], hidden = hidden_of(expected.at(kR), layout);
   const bool batch_first = is_batch_first(context.node());
   const Dim& steps = x[batch_first ? 1 : 0];
   const Dim& batch = x[batch_first ? 0 : 1];
   const DType type = context.dtype(kX);
-  const Shape state = batch_first ? Shape{batch, r[0], r[2]} : Shape{r[0], batch, r[2]};
+  const Shape state = batch_first ? Shape{batch, count, hidden} : Shape{count, batch, hidden};
   context.set_output(
-      0, Type(type, batch_first ? Shape{batch, steps, r[0], r[2]} : Shape{steps, r[0], batch, r[2]}));
+      0, Type(type, batch_first ? Shape{batch, steps, count, hidden} : Shape{steps, count, batch, hidden}));
   context.set_output(1, Type(type, state));
   if (has_cell) context.set_output(2, Type(type, state));
 }
@@ -79,16 +82,17 @@ Expr bind_value(LowerContext& context, Block& block, const Expr& value) {
   return var(id, value.type());
 }
 
-RecurrentLayer::RecurrentLayer(LowerContext& context, size_t index, Direction direction, size_t gates)
+RecurrentLayer::RecurrentLayer(LowerContext& context, size_t index, Direction direction, size_t gates,
+                               WeightLayout layout)
     : context_(context),
       index_(index),
       direction_(direction),
       gates_(gates),
       batch_first_(is_batch_first(context.node())),
       type_(compute_type(context.input_type(kX).dtype)),
-      hidden_(context.input_shape(kR)[2]),
+      hidden_(hidden_of(context.input_shape(kR), layout)),
       x_(context.input(kX)) {
-  if (index == 0) check_shapes();
+  if (index == 0) check_shapes(layout);
   if (batch_first_) x_ = permute(context, x_, {1, 0, 2}, "x");
   const Shape& shape = context.program().buffer(x_).shape;
   steps_ = shape[0];
@@ -103,9 +107,10 @@ RecurrentLayer::RecurrentLayer(LowerContext& context, size_t index, Direction di
 }
 
 // What only the run knows of symbolic extents.
-void RecurrentLayer::check_shapes() {
-  for (const auto& [input, shape] : expected_shapes(context_.node(), context_.input_shape(kX),
-                                                    context_.input_shape(kR), static_cast<int64_t>(gates_))) {
+void RecurrentLayer::check_shapes(WeightLayout layout) {
+  for (const auto& [input, shape] :
+       expected_shapes(context_.node(), context_.input_shape(kX), context_.input_shape(kR),
+                       static_cast<int64_t>(gates_), layout)) {
     if (!context_.has_input(input)) continue;
     for (size_t axis = 0; axis < shape.size(); ++axis)
       check_equal(context_, context_.input_shape(input)[axis], shape[axis], axis_of(input, axis));

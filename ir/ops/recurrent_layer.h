@@ -11,14 +11,19 @@
 
 namespace dlc::ir {
 
-// Sets the types of Y, Y_h and Y_c.
 // Positions of the inputs of LSTM, GRU (up to the initial hidden state) and RNN.
 enum RecurrentInput : size_t { kX, kW, kR, kBias, kLengths, kInitialH, kInitialC, kPeepholes };
 
 // Attribute `layout`: whether the batch is the first axis of X, Y and the states.
 bool is_batch_first(const Node& node);
 
-void infer_recurrent(InferContext& context, int64_t gates, bool has_cell);
+// How W and R lie: a row of weights for each gate's element, [directions, gates * hidden, ...], or a column,
+// [directions, ..., gates * hidden].
+enum class WeightLayout : uint8_t { kRows, kColumns };
+
+// Sets the types of Y, Y_h and Y_c.
+void infer_recurrent(InferContext& context, int64_t gates, bool has_cell,
+                     WeightLayout layout = WeightLayout::kRows);
 
 enum class Direction : uint8_t { kForward, kReverse };
 // One or two, from the attribute.
@@ -27,7 +32,8 @@ std::vector<Direction> directions_of(const Node& node);
 // One direction of a layer while it is lowered. All buffers are views in the layout [time, batch, ...].
 class RecurrentLayer {
  public:
-  RecurrentLayer(LowerContext& context, size_t index, Direction direction, size_t gates);
+  RecurrentLayer(LowerContext& context, size_t index, Direction direction, size_t gates,
+                 WeightLayout layout = WeightLayout::kRows);
 
   LowerContext& context() { return context_; }
   size_t index() const { return index_; }
@@ -35,6 +41,7 @@ class RecurrentLayer {
   const Dim& steps() const { return steps_; }
   const Dim& batch() const { return batch_; }
   const Dim& hidden() const { return hidden_; }
+  BufferId x() const { return x_; }  // [steps, batch, inputs]
   // Rows [first, first + count) * hidden of this direction's recurrence weights.
   BufferId recurrence(size_t first, size_t count);
   // Element of this direction's bias: of the input (W) or of the recurrence (R); 0 where the node has none.
@@ -72,7 +79,7 @@ class RecurrentLayer {
   void finish(BufferId state, size_t output);
 
  private:
-  void check_shapes();
+  void check_shapes(WeightLayout layout);
   LowerContext& context_;
   size_t index_;
   Direction direction_;
@@ -83,6 +90,17 @@ class RecurrentLayer {
   BufferId x_;
   BufferId y_ = BufferId::kNone;  // [time, batch, hidden] of this direction
 };
+
+// An LSTM by its products. `multiply` sets out[b, n] = epilogue(row b of the state times column n of the
+// recurrence weights) for one step.
+struct LstmProducts {
+  using Epilogue = std::function<Expr(Expr sum, const Index&)>;
+  WeightLayout layout = WeightLayout::kRows;
+  std::function<BufferId(RecurrentLayer&)> project;  // with both biases
+  std::function<void(RecurrentLayer&, RecurrentLayer::Step&, BufferId out, BufferId state, const Epilogue&)>
+      multiply;
+};
+void lower_lstm_by(LowerContext& context, const LstmProducts& products);
 
 // A value that is used more than once becomes a scalar of the block.
 Expr bind_value(LowerContext& context, Block& block, const Expr& value);

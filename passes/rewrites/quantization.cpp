@@ -250,6 +250,9 @@ bool cancel_quantize(Builder& b, Node& node) {
   return true;
 }
 
+// Of com.microsoft: the standard's.
+bool take_definition(Builder& b, Node& node) { return node.op().expand(b, node); }
+
 // ---- Scales of results ------------------------------------------------------------------------------------
 
 bool is_integer_sum(const Value* value) {
@@ -299,6 +302,8 @@ constexpr ir::Rule kRequantizeRules[] = {
 };
 
 constexpr ir::Rule kRules[] = {
+    {"take_definition", "com.microsoft.QuantizeLinear", take_definition},
+    {"take_definition", "com.microsoft.DequantizeLinear", take_definition},
     {"cancel_quantize", "QuantizeLinear", cancel_quantize},
     {"quantize_before_concat", "QuantizeLinear", quantize_before_concat},
     {"quantize_before_resize", "QuantizeLinear", quantize_before_resize},
