@@ -80,6 +80,7 @@ void register_conv(OpRegistry& registry) {
                 .name = "ConvWeightGradient",
                 .infer = infer_conv_weight_gradient,
                 .lower = lower_conv_weight_gradient});
+  registry.add(causal_conv_record());
   register_conv_transpose(registry);
 }
 
