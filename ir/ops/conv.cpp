@@ -27,6 +27,7 @@ void lower_conv(LowerContext& context) {
 void register_conv(OpRegistry& registry) {
   registry.add({.name = "Conv", .infer = infer_conv, .lower = lower_conv});
   register_conv_weight_gradient(registry);
+  registry.add(causal_conv_record());
   register_conv_transpose(registry);
 }
 

@@ -4,6 +4,8 @@
 
 #include <numeric>
 
+#include <fmt/ranges.h>
+
 #include "ir/ops/contract.h"
 #include "ir/ops/infer_util.h"
 #include "ir/ops/window.h"
@@ -75,6 +77,19 @@ void check_channels(const InferContext& context) {
                         "the bias is one an output channel");
 }
 
+// Phases (below): each is a kernel of its own.
+constexpr int64_t kMaxPhases = 4096;
+
+void check_phases(const InferContext& context, const std::vector<TransposedAxis>& axes) {
+  int64_t phases = 1;
+  for (const TransposedAxis& axis : axes) {
+    phases = axis.stride > kMaxPhases ? kMaxPhases + 1 : phases * axis.stride;
+    if (phases <= kMaxPhases) continue;
+    context.fail("attribute 'strides': expected a product of {} at most, found {}", kMaxPhases,
+                 fmt::join(per_axis(context.node(), "strides", axes.size(), 1), " * "));
+  }
+}
+
 void infer_conv_transpose(InferContext& context) {
   require_same_types(context, TypeClass::kFloat);
   require_rank_at_least(context, 0, 3);
@@ -91,13 +106,11 @@ void infer_conv_transpose(InferContext& context) {
     context.fail("attribute 'output_padding': expected {} numbers, found {}", axes, extra.size());
   }
   Shape shape = {context.shape(0)[0], context.shape(1)[1] * Dim(groups_of(context.node()))};
-  for (const TransposedAxis& axis : transposed_axes(context.node())) {
+  const std::vector<TransposedAxis> transposed = transposed_axes(context.node());
+  check_phases(context, transposed);
+  for (const TransposedAxis& axis : transposed) {
     if (axis.output.is_constant() && axis.output.value() < 0) {
       context.fail("the padding takes more than there is: output extent {}", axis.output.value());
-    }
-    if (!axis.kernel.is_constant() || !axis.pad_begin.is_constant()) {
-      context.fail("kernel extents and padding must be known at compile time, found {} and {}",
-                   axis.kernel.to_string(), axis.pad_begin.to_string());
     }
     shape.push_back(axis.output);
   }
@@ -106,31 +119,33 @@ void infer_conv_transpose(InferContext& context) {
 
 // ---- Phases -----------------------------------------------------------------------------------------------
 
-// Output coordinates phase + q * stride of one axis. The taps last_tap - j * tap_step, for j in [0, taps),
+// Output coordinates first + q * stride of one axis. The taps last_tap - j * tap_step, for j in [0, taps),
 // take the input coordinates q + offset + j * input_step.
 struct Phase {
-  int64_t phase = 0;
-  int64_t taps = 0;
-  int64_t last_tap = 0;
+  Dim first = {};
+  Dim taps = {};
+  Dim last_tap = {};
   int64_t tap_step = 1;
-  int64_t offset = 0;
+  Dim offset = {};
   int64_t input_step = 1;
 };
 
-Phase phase_of(const TransposedAxis& axis, int64_t phase) {
-  int64_t kernel = axis.kernel.value();
-  int64_t pad = axis.pad_begin.value();
-  Phase result = {.phase = phase};
-  result.tap_step = axis.stride / std::gcd(axis.stride, axis.dilation);
-  result.input_step = result.tap_step * axis.dilation / axis.stride;
-  for (int64_t tap = kernel - 1; tap >= 0; --tap) {
-    int64_t position = phase + pad - tap * axis.dilation;
-    if (position % axis.stride != 0) continue;
-    result.last_tap = tap;
-    result.offset = position / axis.stride;
-    result.taps = tap / result.tap_step + 1;
-    break;
-  }
+// Of the output coordinates that lie `remainder` behind a multiple of the stride, counted from the beginning
+// of the padding: which taps reach them depends on that alone.
+Phase phase_of(const TransposedAxis& axis, int64_t remainder) {
+  const int64_t common = std::gcd(axis.stride, axis.dilation);
+  Phase result = {.first = mod(Dim(remainder) - axis.pad_begin, axis.stride)};
+  result.tap_step = axis.stride / common;
+  result.input_step = axis.dilation / common;
+  if (remainder % common != 0) return result;
+  int64_t tap = 0;
+  while ((remainder - tap % axis.stride * (axis.dilation % axis.stride)) % axis.stride != 0) ++tap;
+  result.taps = ceil_div(axis.kernel - Dim(tap), result.tap_step);
+  const Dim rest = result.taps - Dim(1);
+  result.last_tap = Dim(tap) + rest * Dim(result.tap_step);
+  result.offset = floor_div(result.first + axis.pad_begin - Dim(remainder), axis.stride) +
+                  floor_div(Dim(remainder) - Dim(tap) * Dim(axis.dilation), axis.stride) -
+                  rest * Dim(result.input_step);
   return result;
 }
 
@@ -140,9 +155,9 @@ std::vector<std::vector<Phase>> phases_of(const std::vector<TransposedAxis>& axe
   for (const TransposedAxis& axis : axes) {
     std::vector<std::vector<Phase>> longer;
     for (const auto& combination : result) {
-      for (int64_t phase = 0; phase < axis.stride; ++phase) {
+      for (int64_t remainder = 0; remainder < axis.stride; ++remainder) {
         longer.push_back(combination);
-        longer.back().push_back(phase_of(axis, phase));
+        longer.back().push_back(phase_of(axis, remainder));
       }
     }
     result = std::move(longer);
@@ -151,7 +166,7 @@ std::vector<std::vector<Phase>> phases_of(const std::vector<TransposedAxis>& axe
 }
 
 Dim extent_of(const TransposedAxis& axis, const Phase& phase) {
-  return ceil_div(axis.output - Dim(phase.phase), axis.stride);
+  return ceil_div(axis.output - phase.first, axis.stride);
 }
 
 // ---- Lowering ---------------------------------------------------------------------------------------------
@@ -170,7 +185,7 @@ void lower_empty_phase(LowerContext& context, const std::vector<TransposedAxis>&
   Index index = index_of(vars);
   Expr value = bias_at(context, index[1], context.output_type().dtype);
   for (size_t i = 0; i < axes.size(); ++i) {
-    index[2 + i] = index[2 + i] * integer(axes[i].stride) + integer(phases[i].phase);
+    index[2 + i] = index[2 + i] * integer(axes[i].stride) + dim(phases[i].first);
   }
   context.loop_nest(nest(vars, shape, shape.size(), {store(context.output(), index, value)}));
 }
@@ -197,9 +212,9 @@ void lower_phase(LowerContext& context, const std::vector<TransposedAxis>& axes,
   for (size_t i = 0; i < axes.size(); ++i) {
     const Phase& phase = phases[i];
     Expr j = builder.axis(phase.taps, AxisRole::kWindow);
-    a_index.push_back(place[i] + j * integer(phase.input_step) + integer(phase.offset));
-    b_index.push_back(integer(phase.last_tap) - j * integer(phase.tap_step));
-    out.push_back(place[i] * integer(axes[i].stride) + integer(phase.phase));
+    a_index.push_back(place[i] + j * integer(phase.input_step) + dim(phase.offset));
+    b_index.push_back(dim(phase.last_tap) - j * integer(phase.tap_step));
+    out.push_back(place[i] * integer(axes[i].stride) + dim(phase.first));
   }
   builder.a(context.input(0), a_index, true);
   builder.b(context.input(1), b_index);
@@ -211,11 +226,15 @@ void lower_phase(LowerContext& context, const std::vector<TransposedAxis>& axes,
 void lower_conv_transpose(LowerContext& context) {
   std::vector<TransposedAxis> axes = transposed_axes(context.node());
   check_equal(context, context.input_shape(0)[1], context.input_shape(1)[0], "input channels");
+  for (const TransposedAxis& axis : axes) {
+    if (known_nonnegative(axis.output)) continue;
+    check_equal(context, axis.output, max(axis.output, Dim(0)), "the padding takes more than there is");
+  }
   for (const std::vector<Phase>& phases : phases_of(axes)) {
     bool empty = false;
     bool outside = false;
     for (size_t i = 0; i < axes.size(); ++i) {
-      empty = empty || phases[i].taps == 0;
+      empty = empty || phases[i].taps == Dim(0);
       outside = outside || extent_of(axes[i], phases[i]) == Dim(0);
     }
     if (outside) continue;

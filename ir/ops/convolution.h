@@ -33,4 +33,6 @@ struct ConvForm {
 };
 void lower_convolution(LowerContext& context, const ConvForm& form);
 
+OpDef causal_conv_record();
+
 }  // namespace dlc::ir

@@ -157,6 +157,14 @@ void lower_keyed_uniform(LowerContext& context) {
 
 // ---- Bernoulli, Multinomial
 
+void infer_bernoulli(InferContext& context) {
+  require_type(context, 0, TypeClass::kFloat);
+  const DType type = output_type_of(context, context.dtype(0));
+  if (!belongs_to(type, TypeClass::kScalar))
+    context.fail("dtype: expected a number or bool, found {}", name(type));
+  context.set_output(0, Type(type, context.shape(0)));
+}
+
 void lower_bernoulli(LowerContext& context) {
   DType type = context.output_type().dtype;
   DType drawn = wide_type(context.input_type(0).dtype);
@@ -308,8 +316,7 @@ void register_random(OpRegistry& registry) {
       {.name = "RandomNormalLike", .infer = infer_random_like, .lower = lower_normal, .traits = kRandom});
   registry.add(
       {.name = "RandomUniformLike", .infer = infer_random_like, .lower = lower_uniform, .traits = kRandom});
-  registry.add(
-      {.name = "Bernoulli", .infer = infer_random_like, .lower = lower_bernoulli, .traits = kRandom});
+  registry.add({.name = "Bernoulli", .infer = infer_bernoulli, .lower = lower_bernoulli, .traits = kRandom});
   registry.add(
       {.name = "Multinomial", .infer = infer_multinomial, .lower = lower_multinomial, .traits = kRandom});
   registry.add(
