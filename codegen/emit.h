@@ -122,6 +122,16 @@ class KernelEmitter {
   std::vector<VectorReduction> start_reductions(const ir::For& loop);
   void emit_serial_loop(const ir::For& loop);
   void emit_in_lanes(const ir::For& loop, llvm::Value* base, int width, llvm::Value* mask);
+  // emit_transposed.cpp: a loop around a vector loop whose loads are contiguous along the outer one.
+  struct TransposedNest;
+  std::optional<TransposedNest> transposed_nest(const ir::For& loop) const;
+  void emit_transposed(const TransposedNest& nest);
+  void emit_remaining_columns(const TransposedNest& nest, llvm::Value* row, llvm::Value* begin,
+                              llvm::Value* end);
+  void emit_remaining_rows(const TransposedNest& nest, llvm::Value* begin, llvm::Value* end);
+  struct Tile;
+  void emit_tile(const TransposedNest& nest, const Tile& tile);
+  std::vector<llvm::Value*> load_rows(const TransposedNest& nest, const ir::Expr& load, const Tile& tile);
   void emit_vector_tail(const ir::For& loop, llvm::Value* begin, llvm::Value* end, int width);
   void finish_reduction(const VectorReduction& reduction);
   llvm::Value* combine(ir::Combiner combiner, llvm::Value* a, llvm::Value* b, DType type);
@@ -139,6 +149,7 @@ class KernelEmitter {
   std::map<ir::VarId, llvm::Value*>
       partials_;  // of the current vector loop: accumulators with one value per lane
   const std::vector<VectorReduction>* shared_reductions_ = nullptr;  // of the serial loops around it
+  std::map<const ir::ExprNode*, llvm::Value*> loaded_;               // by the tile at hand
 };
 
 // Builds `for (i = begin; i < end; i += step)`; `body` gets i and may branch. Leaves the builder after the

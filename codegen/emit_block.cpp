@@ -1,5 +1,5 @@
 // Statements and loops.
-#include "codegen/emit.h"
+#include "codegen/emit_transposed.h"
 #include "codegen/vector_width.h"
 #include "ir/kernel/lower.h"
 #include "runtime/error.h"
@@ -65,6 +65,12 @@ void KernelEmitter::emit_stmt(const ir::For& loop) {
   if (loop.kind == ir::LoopKind::kVector && lanes.width == 1) {
     emit_vector_loop(loop);
     return;
+  }
+  if (lanes.width == 1) {
+    if (std::optional<TransposedNest> nest = transposed_nest(loop)) {
+      emit_transposed(*nest);
+      return;
+    }
   }
   const ir::For* vector =
       lanes.width == 1 && shared_reductions_ == nullptr ? sole_vector_loop(loop) : nullptr;

@@ -1,6 +1,7 @@
-// Depthwise convolutions: tiles of columns x channels in registers. Every input vector that a row of taps
-// needs is loaded once and added to all columns that it belongs to. Taps beyond the border are left out: at
-// compile time where the columns are known, else input columns outside read zeros.
+// Depthwise convolutions, and those of small groups of channels: tiles of columns x channels in registers.
+// Every input vector that a row of taps needs is loaded once and added to all columns that it belongs to.
+// Taps beyond the border are left out: at compile time where the columns are known, else input columns
+// outside read zeros.
 #include <llvm/IR/Intrinsics.h>
 
 #include <algorithm>
@@ -36,6 +37,7 @@ struct Channels {
   int vectors;
   int width;
   llvm::Value* mask = nullptr;
+  llvm::Value* count = nullptr;  // of active lanes, where there is a mask
 };
 
 class DepthwiseEmitter {
@@ -56,13 +58,18 @@ class DepthwiseEmitter {
       columns_ = static_cast<int>((width + tiles - 1) / tiles);
     }
     const bool even = form.channel.extent.is_constant() && form.channel.extent.value() % (2 * lanes_) == 0;
-    if (even && 2 * (columns_ + taps_) + 2 <= target.vector_registers) vectors_ = 2;
+    if (form.groups) {
+      // Input vectors stay in registers for all inputs of a group.
+      columns_ = std::clamp((target.vector_registers - taps_ - 3) / 2, 2, columns_);
+    } else if (even && 2 * (columns_ + taps_) + 2 <= target.vector_registers) {
+      vectors_ = 2;
+    }
   }
 
   void run() {
     const int64_t chunk = channel_chunk();
     std::vector<Dim> extents;
-    Dim work = form_.channel.extent * form_.column.extent * form_.tap.extent;
+    Dim work = form_.channel.extent * form_.column.extent * form_.tap.extent * Dim(inputs());
     for (const ContractionAxis& axis : form_.outer) extents.push_back(axis.extent);
     for (const Dim& extent : extents) work *= extent;
     for (const ContractionAxis& axis : form_.windows) work *= axis.extent;
@@ -185,7 +192,8 @@ class DepthwiseEmitter {
       return;
     }
     emit_if(builder_, builder_.CreateICmpSLT(at, end), "rest", [&] {
-      tile(columns, {at, 1, lanes_, lanes_below(emitter_, builder_.CreateSub(end, at), lanes_)});
+      llvm::Value* count = builder_.CreateSub(end, at);
+      tile(columns, {at, 1, lanes_, lanes_below(emitter_, count, lanes_), count});
     });
   }
 
@@ -224,16 +232,35 @@ class DepthwiseEmitter {
                               emitter_.index(form_.offset + distance));
   }
 
+  // Input channels that an output channel depends on.
+  int inputs() const { return form_.groups ? static_cast<int>(form_.groups->inputs) : 1; }
+
+  // Sets the channel variables to the channel `first`; returns the first lane.
+  llvm::Value* place_channel(llvm::Value* first) {
+    llvm::Value* lane = first;
+    if (form_.groups) {
+      llvm::Value* outputs = emitter_.index(form_.groups->outputs);
+      emitter_.vars[form_.groups->group.var] = builder_.CreateUDiv(first, outputs);
+      lane = builder_.CreateURem(first, outputs);
+    }
+    emitter_.vars[form_.channel.var] = lane;
+    return lane;
+  }
+
   void sum_taps(const Columns& columns, const Channels& channels) {
-    emitter_.vars[form_.channel.var] = channels.first;
-    std::vector<std::vector<llvm::Value*>> weights;
-    for (int t = 0; t < taps_; ++t) weights.push_back(load_weights(t, channels));
-    emitter_.vars[form_.tap.var] = emitter_.index(0);
-    emitter_.vars[form_.column.var] = columns.first;
-    llvm::Value* base = emitter_.address(c_.a.buffer, c_.a.index);
+    place_channel(channels.first);
     const int64_t reach = (columns.count - 1) * form_.stride + (taps_ - 1) * form_.dilation;
-    for (int64_t distance = 0; distance <= reach; ++distance)
-      add_column(base, distance, columns, channels, weights);
+    for (input_ = 0; input_ < inputs(); ++input_) {
+      if (form_.groups && form_.groups->k) emitter_.vars[form_.groups->k->var] = emitter_.index(input_);
+      std::vector<std::vector<llvm::Value*>> weights;
+      for (int t = 0; t < taps_; ++t) weights.push_back(load_weights(t, channels));
+      if (form_.groups && form_.groups->k) emitter_.vars[form_.groups->k->var] = emitter_.index(0);
+      emitter_.vars[form_.tap.var] = emitter_.index(0);
+      emitter_.vars[form_.column.var] = columns.first;
+      llvm::Value* base = emitter_.address(c_.a.buffer, c_.a.index);
+      for (int64_t distance = 0; distance <= reach; ++distance)
+        add_column(base, distance, columns, channels, weights);
+    }
   }
 
   std::vector<llvm::Value*> load_weights(int tap, const Channels& channels) {
@@ -242,6 +269,28 @@ class DepthwiseEmitter {
     std::vector<llvm::Value*> vectors;
     for (int v = 0; v < channels.vectors; ++v) vectors.push_back(load(c_.b.buffer, pointer, v, channels));
     return vectors;
+  }
+
+  // Input number `input_` of the group of each lane, from the inputs of all groups of the vector side by
+  // side.
+  llvm::Value* load_group(llvm::Value* pointer, const Channels& channels) {
+    const int outputs = static_cast<int>(form_.groups->outputs);
+    const DType dtype = emitter_.program.buffer(c_.a.buffer).dtype;
+    if (channels.width <= outputs) {
+      llvm::Value* at = builder_.CreateGEP(emitter_.memory_type(dtype), pointer, emitter_.index(input_));
+      llvm::Value* value = load(c_.a.buffer, at, 0, {channels.first, 1, 1});
+      if (channels.width == 1) return value;
+      return builder_.CreateVectorSplat(static_cast<unsigned>(channels.width), value);
+    }
+    const int width = channels.width / outputs * inputs();
+    Channels group{channels.first, 1, width};
+    if (channels.mask) {
+      llvm::Value* count = builder_.CreateUDiv(channels.count, emitter_.index(outputs));
+      group.mask = lanes_below(emitter_, builder_.CreateMul(count, emitter_.index(inputs())), width);
+    }
+    std::vector<int> lanes;
+    for (int lane = 0; lane < channels.width; ++lane) lanes.push_back(lane / outputs * inputs() + input_);
+    return builder_.CreateShuffleVector(load(c_.a.buffer, pointer, 0, group), lanes);
   }
 
   llvm::Value* load(ir::BufferId buffer, llvm::Value* pointer, int vector, const Channels& channels) {
@@ -287,7 +336,8 @@ class DepthwiseEmitter {
     }
     for (int v = 0; v < channels.vectors; ++v) {
       llvm::Value* from = inside ? builder_.CreateSelect(inside, pointer, zeros(v, channels)) : pointer;
-      llvm::Value* value = without_zero_point(load(c_.a.buffer, from, v, channels), inside);
+      llvm::Value* loaded = form_.groups ? load_group(from, channels) : load(c_.a.buffer, from, v, channels);
+      llvm::Value* value = without_zero_point(loaded, inside);
       for (auto [column, tap] : uses) {
         llvm::AllocaInst* slot = accumulators_[static_cast<size_t>(column * channels.vectors + v)];
         llvm::Value* sum = builder_.CreateLoad(slot->getAllocatedType(), slot);
@@ -319,8 +369,9 @@ class DepthwiseEmitter {
     for (int column = 0; column < columns.count; ++column) {
       emitter_.vars[form_.column.var] = builder_.CreateAdd(columns.first, emitter_.index(column));
       for (int v = 0; v < channels.vectors; ++v) {
+        llvm::Value* first =
+            place_channel(builder_.CreateAdd(channels.first, emitter_.index(v * channels.width)));
         emitter_.vars.erase(form_.channel.var);
-        llvm::Value* first = builder_.CreateAdd(channels.first, emitter_.index(v * channels.width));
         emitter_.lanes = {form_.channel.var, channels.width, first, channels.mask};
         llvm::AllocaInst* slot = accumulators_[static_cast<size_t>(column * channels.vectors + v)];
         emitter_.vars[c_.accumulator] = builder_.CreateLoad(slot->getAllocatedType(), slot);
@@ -336,6 +387,7 @@ class DepthwiseEmitter {
   const passes::DepthwiseForm& form_;
   int lanes_ = 8;
   int taps_ = 1;
+  int input_ = 0;                                // of the groups, at hand
   int columns_ = 1;                              // of the main tile
   int vectors_ = 1;                              // of channels in the main tile
   std::vector<llvm::AllocaInst*> accumulators_;  // columns x vectors of the tile at hand

@@ -76,6 +76,7 @@ llvm::Value* KernelEmitter::emit_uncached(const Expr& e, llvm::Value* guard, Mem
     case ExprOp::kVar:
       return emit_var(*e);
     case ExprOp::kLoad:
+      if (auto known = loaded_.find(e.get()); known != loaded_.end()) return known->second;
       return emit_load(*e, guard, memo);
     case ExprOp::kSelect:
       return emit_select(e, guard, memo);

@@ -6,6 +6,7 @@
 
 #include "codegen/emit_dot.h"
 #include "ir/kernel/expand_contraction.h"
+#include "passes/schedule/channel_groups.h"
 
 namespace dlc::codegen {
 
@@ -45,7 +46,8 @@ std::string how_contraction(const ir::Program& program, const ir::Contraction& c
                          c.schedule.winograd_tile);
     case ir::Algorithm::kDepthwise:
       if (!is_integer(program.buffer(c.a.buffer).dtype))
-        return fmt::format("{} depthwise convolution, rows", name(c.accumulator_type));
+        return fmt::format("{} {} convolution, rows", name(c.accumulator_type),
+                           passes::channel_groups(program, c) ? "grouped" : "depthwise");
       return fmt::format("int8 depthwise convolution, rows, sums in {} (exact)", name(c.accumulator_type));
     case ir::Algorithm::kNaive:
       return "loops";

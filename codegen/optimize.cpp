@@ -8,6 +8,7 @@
 #include <llvm/Support/raw_ostream.h>
 #include <llvm/Target/TargetMachine.h>
 
+#include "codegen/narrow_masked_stores.h"
 #include "runtime/error.h"
 
 namespace dlc::codegen {
@@ -59,6 +60,7 @@ void optimize(llvm::Module& module, const Target& target) {
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, components, modules);
   builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2).run(module, modules);
+  narrow_masked_stores(module);
 }
 
 std::string to_object(llvm::Module& module, const Target& target) {

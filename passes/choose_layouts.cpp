@@ -90,6 +90,205 @@ std::optional<int> axis_of(const std::vector<Expr>& index, VarId v) {
   return uses.size() == 1 ? std::optional(static_cast<int>(uses[0])) : std::nullopt;
 }
 
+// A matrix product over row-major operands has its wishes fulfilled already.
+bool is_convolution(const Contraction& c) {
+  return c.out_index.size() >= 3 &&
+         std::any_of(c.axes.begin(), c.axes.end(), [](const ir::ContractionAxis& axis) {
+           return axis.role == AxisRole::kWindow || axis.role == AxisRole::kM;
+         });
+}
+
+std::optional<VarId> axis_with(const Contraction& c, AxisRole role) {
+  std::optional<VarId> found;
+  for (const ir::ContractionAxis& axis : c.axes) {
+    if (axis.role != role) continue;
+    if (found && axis.extent == ir::Dim(1)) continue;
+    found = axis.var;
+  }
+  return found;
+}
+
+// The channel of a depthwise convolution is its batch (group) axis: no K and no N of more than one.
+bool is_depthwise(const Contraction& c) {
+  bool has_group = false;
+  for (const ir::ContractionAxis& axis : c.axes) {
+    const bool unit = axis.extent == ir::Dim(1);
+    if ((axis.role == AxisRole::kK || axis.role == AxisRole::kN) && !unit) return false;
+    has_group |= axis.role == AxisRole::kBatch && !unit && !uses_of(c.b.index, axis.var).empty();
+  }
+  return has_group;
+}
+
+std::optional<VarId> summed_axis(const Contraction& c) {
+  return axis_with(c, is_depthwise(c) ? AxisRole::kBatch : AxisRole::kK);
+}
+std::optional<VarId> n_axis(const Contraction& c) {
+  return axis_with(c, is_depthwise(c) ? AxisRole::kBatch : AxisRole::kN);
+}
+
+bool has_window(const Contraction& c) {
+  return std::any_of(c.axes.begin(), c.axes.end(),
+                     [](const ir::ContractionAxis& axis) { return axis.role == AxisRole::kWindow; });
+}
+
+// The copies around the convolutions of a region whose operands keep another order. Convolutions of one input
+// share its copy, and those that write parts of one result, such as the phases of a transposed convolution,
+// share the copy that is written back when all have run.
+class RegionCopies {
+ public:
+  RegionCopies(ir::Program& program, ir::Region& region) : program_(program), steps_(region.steps) {}
+
+  void run() {
+    for (at_ = 0; at_ < steps_.size(); ++at_) {
+      auto* step = std::get_if<ir::KernelStep>(&steps_[at_].node);
+      if (step == nullptr) {
+        write_back();
+        inputs_.clear();
+        continue;
+      }
+      auto* c = std::get_if<Contraction>(&step->kernel.body);
+      const bool windowed = c != nullptr && is_convolution(*c) && has_window(*c);
+      const std::optional<int> out_axis =
+          windowed ? wrong_axis(c->out, c->out_index, n_axis(*c)) : std::nullopt;
+      const bool joins = out_axis && result_ && result_->out == c->out;
+      if (result_ && !joins && touches(step->kernel, result_->out)) write_back();
+      if (windowed) {
+        // Inserting steps moves the kernel.
+        Contraction& moved = copy_input();
+        if (out_axis) copy_result(moved, *out_axis);
+      }
+      forget_inputs(kernel().kernel);
+    }
+    write_back();
+  }
+
+ private:
+  // The steps that write parts of `out`, by way of `copy`; not yet inserted.
+  struct Result {
+    BufferId out;
+    BufferId copy;
+    ir::Dim written = 0;
+    size_t last = 0;  // of the steps that write it
+    std::vector<ir::Step> parts = {};
+    std::string origin = {};
+  };
+
+  ir::KernelStep& kernel() { return std::get<ir::KernelStep>(steps_[at_].node); }
+
+  // The axis that the variable moves, where it is not the innermost.
+  std::optional<int> wrong_axis(BufferId id, const std::vector<Expr>& index, std::optional<VarId> v) const {
+    if (!v || is_contiguous(program_, id, index, *v)) return std::nullopt;
+    return axis_of(index, *v);
+  }
+
+  bool touches(const ir::Kernel& kernel, BufferId buffer) const {
+    const BufferId root = ir::root_of(program_, buffer);
+    auto is_it = [&](BufferId id) { return ir::root_of(program_, id) == root; };
+    const std::vector<BufferId> read = ir::reads(kernel), written = ir::writes(kernel);
+    return std::any_of(read.begin(), read.end(), is_it) || std::any_of(written.begin(), written.end(), is_it);
+  }
+
+  void forget_inputs(const ir::Kernel& kernel) {
+    for (const BufferId id : ir::writes(kernel)) {
+      const BufferId root = ir::root_of(program_, id);
+      std::erase_if(inputs_,
+                    [&](const auto& entry) { return ir::root_of(program_, entry.first.first) == root; });
+    }
+  }
+
+  void insert(size_t position, ir::Step step) {
+    steps_.insert(steps_.begin() + static_cast<std::ptrdiff_t>(position), std::move(step));
+    if (position <= at_) ++at_;
+  }
+
+  // Returns the contraction at hand.
+  Contraction& copy_input() {
+    auto contraction = [this]() -> Contraction& { return std::get<Contraction>(kernel().kernel.body); };
+    const Contraction& c = contraction();
+    const std::optional<int> axis = wrong_axis(c.a.buffer, c.a.index, summed_axis(c));
+    if (!axis) return contraction();
+    const BufferId from = c.a.buffer;
+    auto [known, is_new] = inputs_.try_emplace({from, *axis}, BufferId::kNone);
+    if (is_new) {
+      known->second = reordered(from, *axis);
+      insert(at_, copy_kernel(from, known->second, kernel().kernel.origin));
+    }
+    contraction().a.buffer = known->second;
+    return contraction();
+  }
+
+  void copy_result(Contraction& c, int axis) {
+    if (!result_) {
+      result_ = Result{.out = c.out, .copy = reordered(c.out, axis)};
+      result_->origin = kernel().kernel.origin;
+    }
+    ir::Dim written = 1;
+    for (const ir::ContractionAxis& output : c.axes) {
+      if (output.role != AxisRole::kK && output.role != AxisRole::kWindow) written *= output.extent;
+    }
+    result_->written += written;
+    result_->last = at_;
+    result_->parts.push_back(copy_written(c, result_->copy, kernel().kernel.origin));
+    c.out = result_->copy;
+  }
+
+  // The elements that contractions write are different ones: as many as there are, are all.
+  void write_back() {
+    if (!result_) return;
+    size_t position = result_->last + 1;
+    if (result_->written == ir::product(program_.buffer(result_->out).shape)) {
+      insert(position, copy_kernel(result_->copy, result_->out, result_->origin));
+    } else {
+      for (ir::Step& part : result_->parts) insert(position++, std::move(part));
+    }
+    result_.reset();
+  }
+
+  // A temporary with the shape of `id`, with one axis innermost.
+  BufferId reordered(BufferId id, int innermost) {
+    Buffer copy;
+    copy.name = program_.buffer(id).name;
+    copy.dtype = program_.buffer(id).dtype;
+    copy.shape = program_.buffer(id).shape;
+    copy.order = order_with_innermost(copy.shape.size(), {innermost});
+    return program_.add_buffer(std::move(copy));
+  }
+
+  ir::Step copy_kernel(BufferId from, BufferId to, const std::string& origin) {
+    const ir::Shape shape = program_.buffer(to).shape;
+    std::vector<VarId> vars;
+    std::vector<Expr> index;
+    for (size_t i = 0; i < shape.size(); ++i) {
+      vars.push_back(program_.fresh_var());
+      index.push_back(ir::var(vars.back()));
+    }
+    ir::Block body = {ir::store(to, index, ir::load(from, program_.buffer(from).dtype, index))};
+    return ir::Step{ir::KernelStep{
+        ir::Kernel{"reorder", origin, ir::LoopNest{ir::nest(vars, shape, shape.size(), body)}}}};
+  }
+
+  // Copies what the contraction writes to its result, from `from`.
+  ir::Step copy_written(const Contraction& c, BufferId from, const std::string& origin) {
+    std::vector<VarId> vars;
+    ir::Shape shape;
+    for (const ir::ContractionAxis& axis : c.axes) {
+      if (axis.role == AxisRole::kK || axis.role == AxisRole::kWindow) continue;
+      vars.push_back(axis.var);
+      shape.push_back(axis.extent);
+    }
+    Expr value = ir::load(from, program_.buffer(from).dtype, c.out_index);
+    ir::Block body = {ir::store(c.out, c.out_index, std::move(value))};
+    return ir::Step{ir::KernelStep{
+        ir::Kernel{"reorder", origin, ir::LoopNest{ir::nest(vars, shape, shape.size(), std::move(body))}}}};
+  }
+
+  ir::Program& program_;
+  std::vector<ir::Step>& steps_;
+  size_t at_ = 0;
+  std::map<std::pair<BufferId, int>, BufferId> inputs_;  // copies by buffer and innermost axis
+  std::optional<Result> result_;
+};
+
 class LayoutSolver {
  public:
   explicit LayoutSolver(ir::Program& program) : program_(program) {
@@ -117,7 +316,7 @@ class LayoutSolver {
     }
     while (spread()) {
     }
-    ir::for_each_region(program_.main, [this](ir::Region& region) { copy_where_needed(region); });
+    ir::for_each_region(program_.main, [this](ir::Region& region) { RegionCopies(program_, region).run(); });
   }
 
  private:
@@ -132,42 +331,6 @@ class LayoutSolver {
         if (id != BufferId::kNone) fixed_.insert(ir::root_of(program_, id));
       }
     }
-  }
-
-  // A matrix product over row-major operands has its wishes fulfilled already.
-  static bool is_convolution(const Contraction& c) {
-    return c.out_index.size() >= 3 &&
-           std::any_of(c.axes.begin(), c.axes.end(), [](const ir::ContractionAxis& axis) {
-             return axis.role == AxisRole::kWindow || axis.role == AxisRole::kM;
-           });
-  }
-
-  static std::optional<VarId> axis_with(const Contraction& c, AxisRole role) {
-    std::optional<VarId> found;
-    for (const ir::ContractionAxis& axis : c.axes) {
-      if (axis.role != role) continue;
-      if (found && axis.extent == ir::Dim(1)) continue;
-      found = axis.var;
-    }
-    return found;
-  }
-
-  // The channel of a depthwise convolution is its batch (group) axis: no K and no N of more than one.
-  static bool is_depthwise(const Contraction& c) {
-    bool has_group = false;
-    for (const ir::ContractionAxis& axis : c.axes) {
-      const bool unit = axis.extent == ir::Dim(1);
-      if ((axis.role == AxisRole::kK || axis.role == AxisRole::kN) && !unit) return false;
-      has_group |= axis.role == AxisRole::kBatch && !unit && !uses_of(c.b.index, axis.var).empty();
-    }
-    return has_group;
-  }
-
-  static std::optional<VarId> summed_axis(const Contraction& c) {
-    return axis_with(c, is_depthwise(c) ? AxisRole::kBatch : AxisRole::kK);
-  }
-  static std::optional<VarId> n_axis(const Contraction& c) {
-    return axis_with(c, is_depthwise(c) ? AxisRole::kBatch : AxisRole::kN);
   }
 
   // The axes of the buffer's root that should be innermost.
@@ -261,94 +424,6 @@ class LayoutSolver {
     if (!axis) return false;
     std::optional<Axes> axes = to_root(program_, to.buffer, {*axis});
     return axes && assign(to.buffer, *axes);
-  }
-
-  // A temporary with the shape of `id`, with one axis innermost.
-  BufferId reordered(BufferId id, int innermost) {
-    Buffer copy;
-    copy.name = program_.buffer(id).name;
-    copy.dtype = program_.buffer(id).dtype;
-    copy.shape = program_.buffer(id).shape;
-    copy.order = order_with_innermost(copy.shape.size(), {innermost});
-    return program_.add_buffer(std::move(copy));
-  }
-
-  ir::Step copy_kernel(BufferId from, BufferId to, const std::string& origin) {
-    const ir::Shape shape = program_.buffer(to).shape;
-    std::vector<VarId> vars;
-    std::vector<Expr> index;
-    for (size_t i = 0; i < shape.size(); ++i) {
-      vars.push_back(program_.fresh_var());
-      index.push_back(ir::var(vars.back()));
-    }
-    ir::Block body = {ir::store(to, index, ir::load(from, program_.buffer(from).dtype, index))};
-    return ir::Step{ir::KernelStep{
-        ir::Kernel{"reorder", origin, ir::LoopNest{ir::nest(vars, shape, shape.size(), body)}}}};
-  }
-
-  // Copies what the contraction writes; another one may write the rest, as with the phases of a transposed
-  // convolution.
-  ir::Step copy_written(const Contraction& c, BufferId from, const std::string& origin) {
-    std::vector<VarId> vars;
-    ir::Shape shape;
-    for (const ir::ContractionAxis& axis : c.axes) {
-      if (axis.role == AxisRole::kK || axis.role == AxisRole::kWindow) continue;
-      vars.push_back(axis.var);
-      shape.push_back(axis.extent);
-    }
-    Expr value = ir::load(from, program_.buffer(from).dtype, c.out_index);
-    ir::Block body = {ir::store(c.out, c.out_index, std::move(value))};
-    return ir::Step{ir::KernelStep{
-        ir::Kernel{"reorder", origin, ir::LoopNest{ir::nest(vars, shape, shape.size(), std::move(body))}}}};
-  }
-
-  bool writes_all(const Contraction& c) const {
-    ir::Dim written = 1;
-    for (const ir::ContractionAxis& axis : c.axes) {
-      if (axis.role != AxisRole::kK && axis.role != AxisRole::kWindow) written *= axis.extent;
-    }
-    return written == ir::product(program_.buffer(c.out).shape);
-  }
-
-  void copy_where_needed(ir::Region& region) {
-    for (size_t i = 0; i < region.steps.size(); ++i) {
-      auto* step = std::get_if<ir::KernelStep>(&region.steps[i].node);
-      if (step != nullptr && std::holds_alternative<Contraction>(step->kernel.body))
-        i += copy_around(region, i);
-    }
-  }
-
-  // Returns the number of steps inserted.
-  size_t copy_around(ir::Region& region, size_t at) {
-    ir::Kernel& kernel = std::get<ir::KernelStep>(region.steps[at].node).kernel;
-    Contraction& c = std::get<Contraction>(kernel.body);
-    if (!is_convolution(c) || !has_window(c)) return 0;
-    std::vector<ir::Step> before, after;
-    if (std::optional<VarId> k = summed_axis(c); k && !is_contiguous(program_, c.a.buffer, c.a.index, *k)) {
-      if (std::optional<int> axis = axis_of(c.a.index, *k)) {
-        const BufferId copy = reordered(c.a.buffer, *axis);
-        before.push_back(copy_kernel(c.a.buffer, copy, kernel.origin));
-        c.a.buffer = copy;
-      }
-    }
-    if (std::optional<VarId> n = n_axis(c); n && !is_contiguous(program_, c.out, c.out_index, *n)) {
-      if (std::optional<int> axis = axis_of(c.out_index, *n)) {
-        const BufferId copy = reordered(c.out, *axis);
-        after.push_back(writes_all(c) ? copy_kernel(copy, c.out, kernel.origin)
-                                      : copy_written(c, copy, kernel.origin));
-        c.out = copy;
-      }
-    }
-    const size_t inserted = before.size() + after.size();
-    const auto position = static_cast<std::ptrdiff_t>(at);
-    region.steps.insert(region.steps.begin() + position + 1, after.begin(), after.end());
-    region.steps.insert(region.steps.begin() + position, before.begin(), before.end());
-    return inserted;
-  }
-
-  static bool has_window(const Contraction& c) {
-    return std::any_of(c.axes.begin(), c.axes.end(),
-                       [](const ir::ContractionAxis& axis) { return axis.role == AxisRole::kWindow; });
   }
 
   ir::Program& program_;

@@ -448,9 +448,7 @@ void lower_non_max_suppression(LowerContext& context) {
     if (given && i >= 2) check_equal(context, product(context.input_shape(i)), 1, "number of thresholds");
     call.inputs.push_back(given ? context.dense(context.input(i)) : BufferId::kNone);
   }
-  Dim groups = scores[0] * scores[1];
-  Dim scratch = scores[2] * (Dim(1) + groups) + groups;
-  call.outputs.push_back(context.temp(DType::kInt64, {scratch}, "scratch"));
+  add_callee_scratch(context, call);
   call.params = {integer(context.node().attribute<int64_t>("center_point_box", 0))};
   call.bindings.push_back({0, 0, context.output_shape()[0].symbol_name()});
   context.call(std::move(call));

@@ -105,7 +105,7 @@ void lower_top_k(LowerContext& context) {
   Call call{.symbol = "dlc_top_k", .inputs = {context.dense(context.input(0))}, .outputs = {}, .params = {}};
   call.outputs.push_back(output_or_temp(context, 0, context.input_type(0).dtype, out));
   call.outputs.push_back(output_or_temp(context, 1, DType::kInt64, out));
-  call.outputs.push_back(context.temp(DType::kInt64, {in[axis] * Dim(2)}, "scratch"));
+  add_callee_scratch(context, call);
   int64_t largest = context.node().attribute<int64_t>("largest", 1);
   call.params = {dim(outer), dim(in[axis]), dim(inner), dim(out[axis]), integer(largest)};
   context.call(std::move(call));

@@ -61,6 +61,28 @@ bool find_column_and_tap(const ir::Contraction& c, DepthwiseForm& form) {
   return false;
 }
 
+// The axis that fills the lanes.
+bool find_channel(const ir::Program& program, const ir::Contraction& c, DepthwiseForm& form) {
+  form.groups = channel_groups(program, c);
+  if (form.groups) {
+    form.channel = form.groups->n;
+    form.channel.extent *= form.groups->group.extent;
+    return true;
+  }
+  const ContractionAxis* channel = nullptr;
+  for (const ContractionAxis& axis : c.axes) {
+    if ((axis.role == AxisRole::kN || axis.role == AxisRole::kK) && axis.extent != Dim(1)) return false;
+    const bool fits = channel == nullptr && axis.role == AxisRole::kBatch &&
+                      uses_of(c.b.index, axis.var).size() == 1 &&
+                      is_contiguous(program, c.a.buffer, c.a.index, axis.var) &&
+                      is_contiguous(program, c.out, c.out_index, axis.var);
+    if (fits) channel = &axis;
+  }
+  if (channel == nullptr) return false;
+  form.channel = *channel;
+  return true;
+}
+
 bool uses_axis(const std::vector<Expr>& index, const ContractionAxis& axis) {
   return std::any_of(index.begin(), index.end(), [&](const Expr& e) { return ir::uses_var(e, axis.var); });
 }
@@ -160,23 +182,14 @@ std::vector<ir::Kernel> schedule_bytes(ir::Program& program, ir::Contraction& c,
 std::optional<DepthwiseForm> depthwise_form(const ir::Program& program, const ir::Contraction& c) {
   if ((c.a.zero_point.get() || c.b.zero_point.get()) && !is_exact_in_float(program, c)) return std::nullopt;
   DepthwiseForm form;
-  std::vector<ContractionAxis> channels;
+  if (!find_channel(program, c, form)) return std::nullopt;
   for (const ContractionAxis& axis : c.axes) {
-    if (axis.role == AxisRole::kN || axis.role == AxisRole::kK) {
-      if (axis.extent != Dim(1)) return std::nullopt;
-    } else if (is_summed(axis)) {
-      form.windows.push_back(axis);
-    } else if (axis.role == AxisRole::kBatch && channels.empty() &&
-               uses_of(c.b.index, axis.var).size() == 1 &&
-               is_contiguous(program, c.a.buffer, c.a.index, axis.var) &&
-               is_contiguous(program, c.out, c.out_index, axis.var)) {
-      channels.push_back(axis);
-    } else {
-      form.outer.push_back(axis);
-    }
+    const bool is_channel =
+        axis.var == form.channel.var || (form.groups && axis.var == form.groups->group.var);
+    if (is_channel || axis.role == AxisRole::kN || axis.role == AxisRole::kK) continue;
+    (is_summed(axis) ? form.windows : form.outer).push_back(axis);
   }
-  if (channels.empty() || !find_column_and_tap(c, form)) return std::nullopt;
-  form.channel = channels.front();
+  if (!find_column_and_tap(c, form)) return std::nullopt;
   for (const ContractionAxis& window : form.windows) {
     if (c.a.padded && !tap_range(program, c, window)) return std::nullopt;
   }

@@ -1,18 +1,22 @@
-// A contraction whose channels are independent: a window slides over each of them alone. Its N and K axes
-// have the extent 1.
+// A contraction whose channels are independent, or depend on few others: a window slides over each of them
+// alone, or over a small group. Where channels are alone, the N and K axes have the extent 1.
 #pragma once
 
 #include <optional>
 #include <vector>
 
 #include "ir/kernel/kernel.h"
+#include "passes/schedule/channel_groups.h"
 
 namespace dlc::passes {
 
 // out[outer, column, channel] = epilogue(sum over windows and tap of
 //   A[..., stride * column + dilation * tap + offset, ..., channel] * B[channel, windows, tap]).
 struct DepthwiseForm {
-  ir::ContractionAxis channel;             // A and the output are contiguous along it
+  // A and the output are contiguous along it. Where there are groups: their outputs as one axis, with the
+  // variable of their N axis.
+  ir::ContractionAxis channel;
+  std::optional<ChannelGroups> groups = {};
   std::vector<ir::ContractionAxis> outer;  // the other axes of the output, outermost first
   ir::ContractionAxis column;
   std::vector<ir::ContractionAxis> windows;  // other than the tap, outermost first

@@ -19,14 +19,6 @@ std::optional<Dim> stride(const ir::Program& program, ir::BufferId buffer, const
   return stride_along(program, Access{buffer, &index, false, {}}, v);
 }
 
-// Used only inside the indices of loads.
-bool epilogue_only_addresses(const Expr& epilogue, VarId v) {
-  if (!epilogue) return true;
-  ir::Block block;
-  block.push_back({ir::Let{VarId{-4}, epilogue}});
-  return only_addresses(block, v);
-}
-
 bool walked_as_one(const ir::Program& program, const ir::Contraction& c, const ContractionAxis& outer,
                    const ContractionAxis& inner) {
   if (!epilogue_only_addresses(c.epilogue, outer.var) || !epilogue_only_addresses(c.epilogue, inner.var))
@@ -69,6 +61,13 @@ void take_tap_as_k(const ir::Program& program, const ir::Contraction& c, GemmFor
 }
 
 }  // namespace
+
+bool epilogue_only_addresses(const Expr& epilogue, VarId v) {
+  if (!epilogue) return true;
+  ir::Block block;
+  block.push_back({ir::Let{VarId{-4}, epilogue}});
+  return only_addresses(block, v);
+}
 
 std::vector<ContractionAccess> accesses(const ir::Contraction& c) {
   std::vector<ContractionAccess> out = {

@@ -31,4 +31,7 @@ struct ContractionAccess {
 };
 std::vector<ContractionAccess> accesses(const ir::Contraction& contraction);
 
+// Whether the epilogue uses the variable only inside of the indices of loads.
+bool epilogue_only_addresses(const ir::Expr& epilogue, ir::VarId v);
+
 }  // namespace dlc::passes

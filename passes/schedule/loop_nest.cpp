@@ -21,6 +21,7 @@ constexpr int64_t kEnoughTasks = 16;
 constexpr int64_t kChunk = 8192;  // elements of one task of a flat vector loop
 constexpr int kContiguousCost = 1;
 constexpr int kStridedCost = 8;
+constexpr int64_t kCacheLine = 64;
 constexpr int64_t kShortLoop = 8;  // a vector loop with fewer iterations does not pay
 
 std::optional<Dim> extent_of(const For& loop) {
@@ -179,7 +180,53 @@ bool inner_loop_pays(const ir::Program& program, Nest& nest, const std::vector<A
   return !all_short && inner_cost < cost_along(program, all, outer->var);
 }
 
+// Loops of which blocks can be transposed in registers: all stores are contiguous along one, and some load
+// that strides along it is contiguous along the other.
+struct Transposition {
+  size_t across;
+  size_t along;
+};
+
+bool is_strided(const ir::Program& program, const Access& access, VarId v) {
+  std::optional<Dim> stride = stride_along(program, access, v);
+  return stride && *stride != Dim(0) && *stride != Dim(1);
+}
+
+std::optional<Transposition> find_transposition(const ir::Program& program, const Nest& nest,
+                                                const std::vector<Access>& all) {
+  if (!only_stores(nest.body)) return std::nullopt;
+  auto moves_by_one = [&](const Access& access, const For& loop) {
+    return stride_along(program, access, loop.var) == Dim(1);
+  };
+  for (size_t along = nest.loops.size(); along-- > 0;) {
+    const For& inner = nest.loops[along];
+    const bool stores_runs = std::all_of(all.begin(), all.end(), [&](const Access& access) {
+      return !access.is_store || moves_by_one(access, inner);
+    });
+    if (!stores_runs || is_short(inner)) continue;
+    for (size_t across = nest.loops.size(); across-- > 0;) {
+      const For& outer = nest.loops[across];
+      const bool loads_runs = std::any_of(all.begin(), all.end(), [&](const Access& access) {
+        return !access.is_store && moves_by_one(access, outer) && is_strided(program, access, inner.var);
+      });
+      if (across != along && loads_runs && !is_short(outer)) return Transposition{across, along};
+    }
+  }
+  return std::nullopt;
+}
+
+void vectorize(Nest& nest, size_t loop) {
+  For vector = std::move(nest.loops[loop]);
+  nest.loops.erase(nest.loops.begin() + static_cast<std::ptrdiff_t>(loop));
+  vector.kind = LoopKind::kVector;
+  nest.loops.push_back(std::move(vector));
+}
+
 void choose_vector_loop(const ir::Program& program, Nest& nest, const std::vector<Access>& all) {
+  if (std::optional<Transposition> both = find_transposition(program, nest, all)) {
+    vectorize(nest, both->along);
+    return;
+  }
   For* outer = nullptr;
   int best = 0;
   for (For& loop : nest.loops) {
@@ -203,11 +250,7 @@ void choose_vector_loop(const ir::Program& program, Nest& nest, const std::vecto
     }
     return;
   }
-  if (!outer) return;
-  For vector = std::move(*outer);
-  nest.loops.erase(nest.loops.begin() + (outer - nest.loops.data()));
-  vector.kind = LoopKind::kVector;
-  nest.loops.push_back(std::move(vector));
+  if (outer) vectorize(nest, static_cast<size_t>(outer - nest.loops.data()));
 }
 
 // a is directly around b: may (a, b) be walked as one loop with b's steps?
@@ -252,12 +295,36 @@ void cut_into_chunks(Nest& nest, VarId chunk) {
       For{chunk, ir::integer(0), ir::dim(ir::ceil_div(extent, Dim(kChunk))), LoopKind::kParallel, {}});
 }
 
+// The bytes of the widest element of a nest's loads and stores.
+int64_t widest_element(const ir::Program& program, const std::vector<Access>& all) {
+  int64_t bits = 8;
+  for (const Access& access : all)
+    bits = std::max<int64_t>(bits, bit_width(program.buffer(access.buffer).dtype));
+  return bits / 8;
+}
+
+// Puts a piece of the loop across directly around the vector loop, as long as a cache line: the code of the
+// two then moves blocks through registers.
+void cut_transposition(const ir::Program& program, Nest& nest, ir::Program& variables) {
+  const std::vector<Access> all = accesses(nest.body);
+  std::optional<Transposition> both = find_transposition(program, nest, all);
+  if (!both || both->along + 1 != nest.loops.size() || nest.loops.back().kind != LoopKind::kVector) return;
+  const int64_t piece = kCacheLine / widest_element(program, all);
+  For& whole = nest.loops[both->across];
+  const Dim extent = *extent_of(whole);
+  const VarId pieces = variables.fresh_var();
+  const Expr start = ir::var(pieces) * ir::integer(piece);
+  For inner{whole.var, start, ir::min(start + ir::integer(piece), ir::dim(extent)), LoopKind::kSerial, {}};
+  whole = {pieces, ir::integer(0), ir::dim(ir::ceil_div(extent, Dim(piece))), LoopKind::kParallel, {}};
+  nest.loops.insert(nest.loops.end() - 1, std::move(inner));
+}
+
 void mark_parallel(Nest& nest, ir::Program& variables) {
   int64_t tasks = 1;
   bool enough = false;
   bool any = false;
   for (For& loop : nest.loops) {
-    if (loop.kind == LoopKind::kVector) break;
+    if (loop.kind == LoopKind::kVector || !extent_of(loop)) break;
     loop.kind = enough ? LoopKind::kSerial : LoopKind::kParallel;
     any = true;
     if (std::optional<Dim> extent = extent_of(loop); extent && extent->is_constant())
@@ -280,8 +347,11 @@ void schedule_loop_nest(const ir::Program& program, ir::LoopNest& loop_nest, ir:
   }
   std::vector<Access> all = accesses(nest.body);
   order_by_store(program, nest, all);
+  collapse(program, nest);
+  all = accesses(nest.body);
   choose_vector_loop(program, nest, all);
   collapse(program, nest);
+  cut_transposition(program, nest, variables);
   mark_parallel(nest, variables);
   split_long_sums(nest.body, variables);
   loop_nest.body = join_nest(std::move(nest));

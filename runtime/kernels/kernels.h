@@ -13,7 +13,7 @@ extern "C" {
 
 // The k largest (smallest) elements along an axis, best first; NaN is greater than every number.
 // inputs:  data, seen as [outer, extent, inner], of any numeric type
-// outputs: values [outer, k, inner], indices int64 [outer, k, inner], scratch [2 * extent]
+// outputs: values [outer, k, inner], indices int64 [outer, k, inner], scratch (!)
 // params:  outer, extent, inner, k, largest (0 or 1)
 int32_t dlc_top_k(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs, const int64_t* params);
 
@@ -42,7 +42,7 @@ int32_t dlc_unique(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* o
 // inputs:  boxes float [batch, s, 4], scores float [batch, classes, s], most boxes of a class int64 (absent:
 // 0),
 //          IoU threshold float (absent: 0), score threshold float (absent: none)
-// outputs: (batch, class, box) int64 [n, 3] (!), scratch [s * (1 + batch * classes) + batch * classes]
+// outputs: (batch, class, box) int64 [n, 3] (!), scratch (!)
 // params:  boxes are centre and size (1) or two corners (0)
 int32_t dlc_non_max_suppression(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
                                 const int64_t* params);

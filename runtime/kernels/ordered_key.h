@@ -34,10 +34,23 @@ inline KeyFormat key_format(uint8_t dtype) {
   }
 }
 
-inline uint64_t read_bits(const char* element, int bytes) {
-  uint64_t bits = 0;
-  std::memcpy(&bits, element, static_cast<size_t>(bytes));  // little-endian
+template <class T>
+uint64_t read_as(const char* element) {
+  T bits;
+  std::memcpy(&bits, element, sizeof(bits));
   return bits;
+}
+inline uint64_t read_bits(const char* element, int bytes) {
+  switch (bytes) {
+    case 1:
+      return read_as<uint8_t>(element);
+    case 2:
+      return read_as<uint16_t>(element);
+    case 4:
+      return read_as<uint32_t>(element);
+    default:
+      return read_as<uint64_t>(element);
+  }
 }
 
 // Keys compare as the elements do; the two zeros are equal.

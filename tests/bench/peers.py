@@ -169,6 +169,19 @@ def cell(result: dict) -> str:
     return f"{result['min_ms']:.3f}" if "min_ms" in result else "fails"
 
 
+def header(what: str, width: int, engines: list[str]) -> str:
+    return f"{what:{width}} threads  " + "  ".join(f"{e:>11}" for e in engines) + "  best peer / dlc"
+
+
+def lines(row: tuple[str, int, dict], width: int, engines: list[str]) -> list[str]:
+    """One row for the terminal, and what engines had to say that failed."""
+    name, threads, results = row
+    value = ratio(results)
+    cells = "  ".join(f"{cell(results[e]):>11}" for e in engines)
+    line = f"{name:{width}} {threads:7}  {cells}  {f'{value:.2f}' if value else '-':>15}"
+    return [line, *(f"    {e}: {r['error']}" for e, r in results.items() if "error" in r)]
+
+
 def markdown(rows, options) -> str:
     head = ["model", "threads", *(f"{e} (ms)" for e in options.engines), "best peer / dlc"]
     lines = [f"| {' | '.join(head)} |", f"|---{'|--:' * (len(head) - 1)}|"]
@@ -222,9 +235,7 @@ def main() -> None:
     symbols = SYMBOLS | {k: int(v) for k, v in (s.split("=", 1) for s in options.symbol)}
     width = max(map(len, models := find_models(options.models, options.exclude)), default=5)
     rows = []
-    print(
-        f"{'model':{width}} threads  " + "  ".join(f"{e:>11}" for e in options.engines) + "  best peer / dlc"
-    )
+    print(header("model", width, options.engines))
     for name, path in models.items():
         with tempfile.TemporaryDirectory() as folder:
             inputs = []
@@ -232,16 +243,8 @@ def main() -> None:
                 np.save(f"{folder}/{k}.npy", value)
                 inputs.append(f"{key}={folder}/{k}.npy")
             for threads in map(int, options.threads.split(",")):
-                row = time_model(path, threads, inputs, options)
-                rows.append((name, threads, row))
-                value = ratio(row)
-                cells = "  ".join(f"{cell(row[e]):>11}" for e in options.engines)
-                print(
-                    f"{name:{width}} {threads:7}  {cells}  {f'{value:.2f}' if value else '-':>15}", flush=True
-                )
-                for engine, result in row.items():
-                    if "error" in result:
-                        print(f"    {engine}: {result['error']}", flush=True)
+                rows.append((name, threads, time_model(path, threads, inputs, options)))
+                print("\n".join(lines(rows[-1], width, options.engines)), flush=True)
                 if options.out:
                     write_tsv(rows, options.out)
     print("\n".join(summary(rows)))

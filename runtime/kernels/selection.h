@@ -1,0 +1,68 @@
+// The best of many elements: what TopK and NonMaxSuppression share, and the part of it that is built once per
+// ISA (simd/selection.cpp).
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/kernels/ordered_key.h"
+
+namespace dlc::kernels {
+
+// An element: keys in ascending order come best first, then positions.
+struct Candidate {
+  uint64_t key;
+  int64_t place;
+  friend bool operator<(const Candidate& a, const Candidate& b) {
+    return a.key != b.key ? a.key < b.key : a.place < b.place;
+  }
+};
+// The same in one number, for elements of at most 32 bits and positions below 2^32.
+using PackedCandidate = uint64_t;
+
+inline void put(Candidate& to, uint64_t key, int64_t place) { to = {key, place}; }
+inline void put(PackedCandidate& to, uint64_t key, int64_t place) {
+  to = key << 32 | static_cast<uint64_t>(place);
+}
+inline int64_t place_of(const Candidate& candidate) { return candidate.place; }
+inline int64_t place_of(PackedCandidate candidate) { return static_cast<int64_t>(candidate & 0xffffffff); }
+
+// Sorts candidates that are in the order of their positions, so that the first `best` of them are the best,
+// best first; what follows is in any order. `spare` has room for as many.
+void sort_best(PackedCandidate* candidates, PackedCandidate* spare, int64_t count, int64_t best);
+void sort_best(Candidate* candidates, Candidate* spare, int64_t count, int64_t best);
+
+// The key of a float where the greatest (else the least) are best.
+inline uint32_t key_of(float value, bool greatest) {
+  const auto key = static_cast<uint32_t>(
+      ordered_key(reinterpret_cast<const char*>(&value), KeyFormat{KeyKind::kFloat, 4}));
+  return greatest ? ~key : key;
+}
+
+// Of data[0, count), finds the best `best` elements and sorts them to the front of `candidates`. Returns how
+// many candidates there are, of which others follow. Both arrays have room for `count`, which is below 2^32.
+int64_t select_best(const float* data, int64_t count, int64_t best, bool greatest,
+                    PackedCandidate* candidates, PackedCandidate* spare);
+
+// Boxes in columns, each of `count` rounded up to kBoxBlock; those behind the last have no area.
+struct BoxColumns {
+  const float *y0, *x0, *y1, *x1, *area;
+  int64_t count;
+};
+constexpr int64_t kBoxBlock = 16;
+struct Box {
+  float y0, x0, y1, x1;
+  float area() const { return (x1 - x0) * (y1 - y0); }
+};
+
+// Of one ISA.
+struct SelectionCode {
+  // Stores the positions of data[0, count) that are not below (`greatest`: else above) the limit; returns
+  // their number. `places` has room for `count`.
+  int64_t (*collect)(const float* data, int64_t count, float limit, bool greatest, int32_t* places);
+  // Whether the intersection of a box of some area with one of the others, over their union, exceeds the
+  // limit.
+  bool (*overlaps_any)(const Box& box, const BoxColumns& others, float limit);
+};
+const SelectionCode& selection_code();  // for this machine
+
+}  // namespace dlc::kernels
