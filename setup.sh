@@ -12,6 +12,7 @@ readonly debian_packages=(
   llvm-22-dev liblld-22-dev clang-22
   libfmt-dev nlohmann-json3-dev libcli11-dev libgtest-dev libbenchmark-dev libxsimd-dev libdlpack-dev
   libprotobuf-dev protobuf-compiler libpng-dev libjpeg62-turbo-dev libopenjp2-7-dev libtiff-dev libwebp-dev zlib1g-dev
+  libopenmpi-dev openmpi-bin
   python3 python3-venv python3-pip qemu-user
 )
 readonly deps=${DLC_DEPS:-${XDG_CACHE_HOME:-$HOME/.cache}/dlc}

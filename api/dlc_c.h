@@ -152,6 +152,11 @@ typedef struct dlc_training_options {
   const char* cpu;    /* null: "native" */
   int32_t num_shapes;
   const dlc_input_shape* shapes;
+  int32_t lora_rank; /* of adapters, which alone are trained then beside `train` and a new head; 0: none */
+  double lora_alpha; /* they are scaled by alpha / rank; 0: the rank */
+  const char* lora_targets; /* patterns of the weights that get one; null: all that can */
+  const char* rate_scales;  /* "PATTERN=FACTOR,...": parameters that learn faster or slower; null: none */
+  double average;           /* 0.999: what is evaluated and saved are moving averages; 0: none */
 } dlc_training_options;
 
 int32_t dlc_trainer_create(const char* model, const dlc_training_options* options, dlc_trainer** trainer);
@@ -207,7 +212,7 @@ int32_t dlc_trainer_fit(dlc_trainer* trainer, const dlc_dataset* data, const dlc
 int32_t dlc_trainer_evaluate(dlc_trainer* trainer, const dlc_dataset* data, const char* metric, double* loss,
                              double* value);
 
-/* Writes the model as ONNX with the parameters as they are now. */
+/* Writes the model as ONNX with the parameters as they are now, or their averages; adapters are merged. */
 int32_t dlc_trainer_save(const dlc_trainer* trainer, const char* path);
 
 #ifdef __cplusplus

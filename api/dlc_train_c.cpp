@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstdlib>
 #include <iterator>
 #include <limits>
 
@@ -60,6 +61,34 @@ std::vector<std::string> patterns(const char* text) {
   return result;
 }
 
+std::vector<passes::RateScale> rate_scales(const char* text) {
+  std::vector<passes::RateScale> result;
+  for (const std::string& part : patterns(text)) {
+    const size_t split = part.rfind('=');
+    const std::string number = split == std::string::npos ? "" : part.substr(split + 1);
+    char* end = nullptr;
+    const double factor = std::strtod(number.c_str(), &end);
+    const bool is_number = !number.empty() && *end == '\0';
+    if (!is_number || !(factor > 0 && std::isfinite(factor)))
+      fail(ErrorKind::kUsage, "rate_scales: expected PATTERN=FACTOR with a positive factor, found '{}'",
+           part);
+    result.push_back({part.substr(0, split), factor});
+  }
+  return result;
+}
+
+void choose_adapters(const dlc_training_options& given, dlc::train::Options& result) {
+  if (given.lora_rank == 0) return;
+  constexpr int32_t kMost = 4096;
+  if (given.lora_rank < 1 || given.lora_rank > kMost)
+    fail(ErrorKind::kUsage, "lora_rank: expected 1 to {}, found {}", kMost, given.lora_rank);
+  result.lora.emplace();
+  result.lora->options.rank = given.lora_rank;
+  result.lora->options.alpha = given.lora_alpha == 0 ? given.lora_rank : given.lora_alpha;
+  result.lora->seed = given.seed;
+  if (given.lora_targets != nullptr) result.lora->targets = patterns(given.lora_targets);
+}
+
 dlc::train::Options step_options(const dlc_training_options& given) {
   dlc::train::Options result;
   if (given.batch < 0) fail(ErrorKind::kUsage, "batch: expected 1 or more, found {}", given.batch);
@@ -71,6 +100,11 @@ dlc::train::Options step_options(const dlc_training_options& given) {
   result.step.clip.norm = given.clip_norm;
   result.freeze = patterns(given.freeze);
   result.train = patterns(given.train);
+  choose_adapters(given, result);
+  result.rate_scales = rate_scales(given.rate_scales);
+  if (!(given.average >= 0 && given.average < 1))
+    fail(ErrorKind::kUsage, "average: expected a share in [0, 1), found {}", given.average);
+  result.step.average = given.average;
   if (given.cpu != nullptr) result.cpu = given.cpu;
   result.threads = given.threads;
   for (int32_t i = 0; i < given.num_shapes; ++i) {
@@ -219,7 +253,7 @@ int32_t dlc_trainer_save(const dlc_trainer* trainer, const char* path) {
   return guarded([&] {
     require(trainer, "trainer");
     require(path, "path");
-    trainer->model.save(path, *trainer->stepper);
+    trainer->model.save(path, *trainer->stepper, trainer->options);
   });
 }
 

@@ -1,17 +1,12 @@
 #include "api/train.h"
 
-#include <algorithm>
-#include <set>
-
-#include <fmt/ranges.h>
-
 #include "codegen/compile.h"
 #include "frontend/read_model.h"
 #include "frontend/write_model.h"
 #include "passes/training/build_step.h"
+#include "passes/training/choose_parameters.h"
 #include "passes/training/loss.h"
 #include "runtime/data/files.h"
-#include "runtime/glob.h"
 #include "runtime/program.h"
 #include "runtime/training/random.h"
 
@@ -20,12 +15,14 @@ namespace {
 
 using passes::Parameter;
 using passes::StepKind;
+using training::StateRole;
 
 // A model as it is trained: its graph, with the batch, and its parameters.
 struct Opened {
   std::unique_ptr<ir::Graph> graph;
   std::vector<Parameter> parameters;
   std::vector<std::string> trained;
+  std::map<std::string, double> rate_scales;
 
   std::map<std::string, Tensor> states() const {
     std::map<std::string, Tensor> result;
@@ -34,38 +31,21 @@ struct Opened {
   }
 };
 
-bool matches_any(const std::vector<std::string>& patterns, const Parameter& parameter) {
-  return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
-    return matches(pattern, parameter.name) || matches(pattern, parameter.user);
-  });
-}
-
-void require_matches(const std::vector<std::string>& patterns, const std::vector<Parameter>& parameters) {
-  for (const std::string& pattern : patterns) {
-    const bool is_found = std::any_of(parameters.begin(), parameters.end(), [&](const Parameter& parameter) {
-      return matches_any({pattern}, parameter);
-    });
-    if (!is_found) fail(ErrorKind::kUsage, "no parameter matches '{}'", pattern);
-  }
-}
-
-Opened open(const std::string& path, const std::string& bytes, const Options& options) {
+Opened open(const std::string& path, const std::string& bytes, const std::vector<std::string>& head,
+            const Options& options) {
   Opened result;
   try {
     result.graph = frontend::parse_model(bytes, "", {.input_shapes = options.input_shapes});
     passes::set_batch(*result.graph, options.batch);
-    result.parameters = passes::find_parameters(*result.graph);
-    const std::set<std::string> stored = frontend::tensor_names(bytes);
-    std::erase_if(result.parameters,
-                  [&](const Parameter& parameter) { return !stored.contains(parameter.name); });
-    require_matches(options.freeze, result.parameters);
-    require_matches(options.train, result.parameters);
-    for (const Parameter& parameter : result.parameters) {
-      if (parameter.is_statistic || matches_any(options.freeze, parameter)) continue;
-      if (options.train.empty() || matches_any(options.train, parameter))
-        result.trained.push_back(parameter.name);
-    }
-    if (result.trained.empty()) fail(ErrorKind::kUsage, "no parameter is left to train");
+    passes::ChosenParameters chosen = passes::choose_parameters(*result.graph, frontend::tensor_names(bytes),
+                                                                {.freeze = options.freeze,
+                                                                 .train = options.train,
+                                                                 .adapters = options.lora,
+                                                                 .train_too = head,
+                                                                 .rate_scales = options.rate_scales});
+    result.parameters = std::move(chosen.parameters);
+    result.trained = std::move(chosen.trained);
+    result.rate_scales = std::move(chosen.rate_scales);
   } catch (Error& error) {
     throw error.add_context(path);
   }
@@ -73,7 +53,8 @@ Opened open(const std::string& path, const std::string& bytes, const Options& op
 }
 
 training::StepProgram compile_program(const Opened& model, const Options& options,
-                                      const passes::TrainingOptions& step, StepKind kind) {
+                                      passes::TrainingOptions step, StepKind kind) {
+  step.rate_scales = model.rate_scales;
   passes::StepGraph built = passes::build_step(*model.graph, model.parameters, model.trained, step, kind);
   return {codegen::compile(*built.graph, {.cpu = options.cpu, .threads = options.threads}),
           std::move(built.layout)};
@@ -120,7 +101,7 @@ Gradients::Result Gradients::of(const training::Batch& batch,
   const size_t first = training::kScalarOutputs + layout.outputs.size();
   for (size_t i = 0; i < layout.changed.size(); ++i) {
     const training::State& state = layout.states[layout.changed[i]];
-    if (state.role != training::StateRole::kAccumulator) continue;
+    if (state.role != StateRole::kAccumulator) continue;
     Tensor gradient(state.dtype, state.shape);
     for (int64_t k = 0; k < gradient.size(); ++k) {
       gradient.set_double(k, outputs[first + i].get_double(k) * Impl::kShare);
@@ -137,10 +118,12 @@ Model::Model(const std::string& path) : path_(path), bytes_(frontend::pack_model
 void Model::replace_head(int64_t classes, uint64_t seed, const std::string& output) {
   training::Random random(seed);
   bytes_ = frontend::replace_head(bytes_, output, classes, [&] { return 2 * random.unit() - 1; });
+  const frontend::Head head = frontend::find_head(bytes_, output);
+  new_head_.insert(new_head_.end(), {head.weight, head.bias});
 }
 
 std::map<std::string, Tensor> Model::trained(const Options& options) const {
-  const Opened model = open(path_, bytes_, options);
+  const Opened model = open(path_, bytes_, new_head_, options);
   const std::map<std::string, Tensor> all = model.states();
   std::map<std::string, Tensor> result;
   for (const std::string& name : model.trained) result[name] = all.at(name);
@@ -148,7 +131,7 @@ std::map<std::string, Tensor> Model::trained(const Options& options) const {
 }
 
 std::unique_ptr<training::Stepper> Model::compile(const Options& options) const {
-  const Opened model = open(path_, bytes_, options);
+  const Opened model = open(path_, bytes_, new_head_, options);
   auto program = [&](StepKind kind) { return compile_program(model, options, options.step, kind); };
   training::StepPrograms programs{.step = program(StepKind::kStep),
                                   .accumulate = {},
@@ -160,7 +143,7 @@ std::unique_ptr<training::Stepper> Model::compile(const Options& options) const 
 }
 
 Gradients Model::compile_gradients(const Options& options) const {
-  const Opened model = open(path_, bytes_, options);
+  const Opened model = open(path_, bytes_, new_head_, options);
   passes::TrainingOptions step = options.step;
   step.accumulate = Gradients::Impl::kShare;
   training::StepProgram program = compile_program(model, options, step, StepKind::kAccumulate);
@@ -168,9 +151,8 @@ Gradients Model::compile_gradients(const Options& options) const {
   std::map<std::string, Tensor> constants;
   const std::map<std::string, Tensor> values = model.states();
   for (const training::State& state : program.layout.states) {
-    if (state.role == training::StateRole::kStatistic) constants[state.name] = values.at(state.name);
-    const bool is_zero =
-        state.role == training::StateRole::kAccumulator || state.role == training::StateRole::kMoment;
+    if (state.role == StateRole::kStatistic) constants[state.name] = values.at(state.name);
+    const bool is_zero = state.role == StateRole::kAccumulator || state.role == StateRole::kMoment;
     if (is_zero) constants[state.name] = Tensor(state.dtype, state.shape);
   }
   return Gradients(std::unique_ptr<Gradients::Impl>(
@@ -178,12 +160,12 @@ Gradients Model::compile_gradients(const Options& options) const {
 }
 
 size_t Model::output_of(const Options& options) const {
-  return passes::find_output(*open(path_, bytes_, options).graph, options.step.loss.output);
+  return passes::find_output(*open(path_, bytes_, new_head_, options).graph, options.step.loss.output);
 }
 
 int64_t Model::classes_of(const Options& options) const {
   if (!passes::takes_classes(options.step.loss.kind)) return 0;
-  const Opened model = open(path_, bytes_, options);
+  const Opened model = open(path_, bytes_, new_head_, options);
   const ir::Value* output =
       model.graph->outputs()[passes::find_output(*model.graph, options.step.loss.output)];
   const ir::Shape& shape = output->shape();
@@ -193,9 +175,18 @@ int64_t Model::classes_of(const Options& options) const {
 
 std::string Model::hash() const { return training::hash_of_model(bytes_); }
 
-void Model::save(const std::string& path, const training::Stepper& stepper) const {
-  const auto states = stepper.states({training::StateRole::kParameter, training::StateRole::kStatistic});
-  save(path, {states.begin(), states.end()});
+void Model::save(const std::string& path, const training::Stepper& stepper, const Options& options) const {
+  const auto states = stepper.states({StateRole::kParameter, StateRole::kStatistic});
+  std::map<std::string, Tensor> tensors(states.begin(), states.end());
+  for (const auto& [name, average] : stepper.states({StateRole::kAverage})) {
+    Tensor& tensor = tensors.at(name.substr(0, name.size() - training::kAverageEnding.size()));
+    tensor = training::converted(average, tensor.dtype());
+  }
+  if (options.lora) {
+    const auto model = frontend::parse_model(bytes_, "", {});
+    tensors = passes::merge_adapters(*model, options.lora->options, std::move(tensors));
+  }
+  save(path, tensors);
 }
 
 void Model::save(const std::string& path, const std::map<std::string, Tensor>& parameters) const {

@@ -16,6 +16,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,11 +36,14 @@ namespace dlc::train {
 
 struct Options {
   int64_t batch = 32;
-  passes::TrainingOptions step = {};  // loss, optimizer, clipping, normalisation
+  passes::TrainingOptions step = {};  // loss, optimizer, clipping, normalisation, averages
   // Patterns of parameters by their own or their node's name: those that stay as they are, and those that
   // alone are trained.
   std::vector<std::string> freeze = {};
   std::vector<std::string> train = {};
+  // Adapters, which alone are trained then, but for a new head and what `train` names.
+  std::optional<passes::AdapterChoice> lora = {};
+  std::vector<passes::RateScale> rate_scales = {};                // of parameters that learn faster or slower
   std::map<std::string, std::vector<int64_t>> input_shapes = {};  // as in frontend::ReadOptions
   std::string cpu = "native";
   int threads = 0;  // 0: as many as the process may use
@@ -91,13 +95,15 @@ class Model {
   std::string hash() const;
 
   // Writes the model as ONNX, with the parameters of a stepper or others by name, and everything else as it
-  // was.
-  void save(const std::string& path, const training::Stepper& stepper) const;
+  // was. Those of a stepper are the averages where it keeps some; the options that it was compiled with say
+  // which adapters to merge.
+  void save(const std::string& path, const training::Stepper& stepper, const Options& options = {}) const;
   void save(const std::string& path, const std::map<std::string, Tensor>& parameters) const;
 
  private:
   std::string path_;
   std::string bytes_;
+  std::vector<std::string> new_head_;  // weights and biases that replace_head() has made
 };
 
 }  // namespace dlc::train

@@ -15,6 +15,7 @@ find_package(nlohmann_json 3.11 REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(Protobuf 3.21 REQUIRED)
 find_package(zstd REQUIRED)
+find_package(MPI REQUIRED COMPONENTS C)
 find_package(LLVM 22.1 REQUIRED CONFIG PATHS /usr/lib/llvm-22)
 find_package(LLD REQUIRED CONFIG PATHS /usr/lib/llvm-22)
 

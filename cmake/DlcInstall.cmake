@@ -10,7 +10,7 @@ target_include_directories(dlc_shared INTERFACE $<INSTALL_INTERFACE:${CMAKE_INST
 target_compile_features(dlc_shared INTERFACE cxx_std_20)
 install(TARGETS dlc_shared dlcrt EXPORT dlcTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(TARGETS dlc_codecs LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS dlc_codecs dlc_mpi LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 foreach(source ${tool_programs})
   cmake_path(GET source STEM program)
   string(REPLACE _ - program ${program})
@@ -23,7 +23,7 @@ set(public_headers
     codegen/compile.h codegen/kernel_choice.h frontend/read_model.h ir/clone.h ir/dim.h ir/graph.h ir/type.h passes/options.h
     passes/training/options.h runtime/border.h runtime/data/image.h runtime/data/npy.h runtime/data/npz.h
     runtime/dtype.h runtime/error.h runtime/model/abi.h runtime/model/api.h runtime/model/types.h runtime/program.h
-    runtime/tensor.h runtime/training/augment.h runtime/training/checkpoint.h runtime/training/dataset.h
+    runtime/tensor.h runtime/training/augment.h runtime/training/checkpoint.h runtime/training/communicator.h runtime/training/dataset.h
     runtime/training/image_folder.h runtime/training/loader.h runtime/training/metrics.h runtime/training/schedule.h
     runtime/training/step.h runtime/training/stepper.h runtime/training/table_data.h runtime/training/token_data.h
     runtime/training/trainer.h runtime/value.h runtime/version.h)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "frontend/expand_gradients.h"
 #include "frontend/near_names.h"
 #include "ir/ops/branch.h"
 #include "runtime/error.h"
@@ -47,7 +48,10 @@ std::unique_ptr<ir::Graph> Importer::run() {
   read_nodes(model_.graph().node(), scope);
   read_outputs(model_.graph(), scope);
   settle(*graph_, true);
-  if (faulty_.empty()) ir::take_known_branches(*graph_);
+  if (faulty_.empty()) {
+    ir::take_known_branches(*graph_);
+    expand_gradients(*graph_);
+  }
   check_outputs(*graph_);
   drop_faulty();
   graph_->erase_unused_values();

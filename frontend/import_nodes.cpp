@@ -26,6 +26,25 @@ void trim(std::vector<T>& list, const T& absent) {
   while (!list.empty() && list.back() == absent) list.pop_back();
 }
 
+// Gradient names tensors of the graph by its attributes; they become inputs behind those that it has.
+void add_named_tensors(const onnx::NodeProto& node, const Scope& scope, const ir::Attributes& attributes,
+                       std::vector<ir::Value*>& inputs) {
+  if (node.op_type() != "Gradient") return;
+  const auto add = [&](const char* attribute, const std::string& name) {
+    ir::Value* value = scope.find(name);
+    if (value == nullptr) {
+      fail(ErrorKind::kModel, "{}: there is no tensor '{}' before the node", attribute, name);
+    }
+    inputs.push_back(value);
+  };
+  for (const char* key : {"xs", "zs"}) {
+    const auto names = attributes.find(key);
+    if (names == attributes.end()) continue;
+    for (const std::string& name : std::get<std::vector<std::string>>(names->second)) add(key, name);
+  }
+  add("y", std::get<std::string>(attributes.at("y")));
+}
+
 }  // namespace
 
 std::vector<std::string> output_names(const onnx::NodeProto& node, const Scope& scope) {
@@ -188,8 +207,10 @@ void Importer::add_node(const onnx::NodeProto& node, const onnx::OpSchema& schem
     }
   }
   const ir::OpDef& op = ir::OpRegistry::global().get(schema.domain(), schema.Name());
-  ir::Node* added = scope.graph.add_node(op, read_inputs_of(node, scope), output_names(node, scope),
-                                         std::move(values), node_name(node, scope), scope.before);
+  std::vector<ir::Value*> inputs = read_inputs_of(node, scope);
+  add_named_tensors(node, scope, values, inputs);
+  ir::Node* added = scope.graph.add_node(op, std::move(inputs), output_names(node, scope), std::move(values),
+                                         node_name(node, scope), scope.before);
   fill_defaults(*added, schema, tensors_);
   pending_.emplace(added, Pending{&schema, &node, {}, {}, &scope.opsets, scope.depth, false});
   name_outputs(node, added->outputs(), scope);

@@ -96,6 +96,7 @@ Context::Context(const Program& program, ContextOptions options)
   chosen.threads = options.threads;
   chosen.constants = program.constants_;
   chosen.allocator = options.allocator;
+  chosen.exchange = options.exchange;
   chosen.executor = impl_->pool ? &impl_->pool->executor() : nullptr;
   int32_t status = impl_->runtime().create(&program.model(), &chosen, &impl_->context);
   if (status != DLC_OK) {

@@ -66,6 +66,8 @@ struct ContextOptions {
   std::shared_ptr<ThreadPool> pool = nullptr;
   // Where planned memory and outputs come from; null: malloc. Copied.
   const dlc_allocator* allocator = nullptr;
+  // For programs that exchange values with other processes during a run. Copied.
+  const dlc_exchange* exchange = nullptr;
 };
 
 class ThreadPool {

@@ -7,7 +7,7 @@
 
 #include "frontend/read_model.h"
 #include "frontend/write_model.h"
-#include "passes/training/parameters.h"
+#include "passes/training/choose_parameters.h"
 #include "runtime/error.h"
 #include "tools/spec.h"
 #include "tools/tool.h"
@@ -60,7 +60,8 @@ void print_head(const std::string& bytes) {
 int inspect(const Flags& flags) {
   const std::string bytes = frontend::pack_model(flags.model);
   auto graph = frontend::parse_model(bytes, "", {.input_shapes = parse_shapes(flags.training.shapes)});
-  const std::vector<passes::Parameter> parameters = stored_parameters(*graph, bytes);
+  const std::vector<passes::Parameter> parameters =
+      passes::stored_parameters(*graph, frontend::tensor_names(bytes));
   int64_t total = 0;
   int64_t count = 0;
   fmt::print("{:<48} {:<24} {:>10}  {}\n", "parameter", "type", "elements", "of");

@@ -6,6 +6,7 @@
 
 #include "frontend/read_model.h"
 #include "frontend/write_model.h"
+#include "passes/training/choose_parameters.h"
 #include "runtime/data/files.h"
 #include "runtime/data/safetensors.h"
 #include "runtime/error.h"
@@ -40,28 +41,13 @@ Tuned read_tuned(const std::string& folder, const CheckpointChoice& choice) {
 constexpr const char* kRank = "lora_r";
 constexpr const char* kAlpha = "lora_alpha";
 
-// The tensors with adapters merged into the weights that the model has.
-Tensors merge_adapters(const ir::Graph& model, const passes::LoraOptions& options, Tensors tensors) {
-  Tensors weights;
-  for (const ir::Value* value : model.constants()) weights[value->name()] = value->constant();
-  for (const passes::Adapter& adapter : passes::find_adaptable(model, options)) {
-    auto a = tensors.find(adapter.a());
-    auto b = tensors.find(adapter.b());
-    if (a == tensors.end() || b == tensors.end()) continue;
-    Tensor weight = passes::merged(adapter, weights.at(adapter.weight), a->second, b->second);
-    tensors.erase(a);
-    tensors.erase(b);
-    tensors[adapter.weight] = std::move(weight);
-  }
-  return tensors;
-}
-
 std::string merged_model(const std::string& model, const passes::LoraOptions& options, Tensors tensors) {
-  tensors = merge_adapters(*frontend::parse_model(model, "", {}), options, std::move(tensors));
+  tensors = passes::merge_adapters(*frontend::parse_model(model, "", {}), options, std::move(tensors));
   return frontend::with_values(model, tensors);
 }
 
-std::string adapter_file(const std::vector<std::pair<std::string, Tensor>>& tensors, const LoraFlag& lora) {
+std::string adapter_file(const std::vector<std::pair<std::string, Tensor>>& tensors,
+                         const passes::AdapterChoice& lora) {
   return data::format_safetensors({tensors,
                                    {{"format", "dlc-lora"},
                                     {kRank, fmt::format("{}", lora.options.rank)},
@@ -89,14 +75,14 @@ void export_run(const std::string& folder, const CheckpointChoice& choice, const
   const Tuned tuned = read_tuned(folder, choice);
   const std::string model = data::read_file(run_model(folder));
   const Tensors values(tuned.tensors.begin(), tuned.tensors.end());
-  const std::optional<LoraFlag> adapters = lora(read_run_file(run_file(folder)));
+  const std::optional<passes::AdapterChoice> adapters = lora(read_run_file(run_file(folder)));
   data::write_file(output, adapters ? merged_model(model, adapters->options, values)
                                     : frontend::with_values(model, values));
   fmt::print("{}: {} tensors of step {}\n", output, values.size(), tuned.step);
 }
 
 void export_adapter(const std::string& folder, const CheckpointChoice& choice, const std::string& output) {
-  const std::optional<LoraFlag> adapters = lora(read_run_file(run_file(folder)));
+  const std::optional<passes::AdapterChoice> adapters = lora(read_run_file(run_file(folder)));
   if (!adapters) fail(ErrorKind::kUsage, "--adapter: the run '{}' has no adapters", folder);
   const Tuned tuned = read_tuned(folder, choice);
   data::write_file(output, adapter_file(tuned.tensors, *adapters));

@@ -232,6 +232,8 @@ const Row kRows[] = {
     {"keep", &TrainingFlags::keep, "Checkpoints that are kept besides the best"},
     {"strict", &TrainingFlags::strict, "A picture that cannot be read ends the run; else it is left out"},
     {"cpu", &TrainingFlags::cpu, "Processor to compile for: native (default), x86-64-v3, x86-64-v4"},
+    {"distributed", &TrainingFlags::distributed,
+     "mpi: the processes that mpirun has started each take a share of every batch"},
 };
 
 std::string quoted(const std::string& text) {
@@ -391,14 +393,18 @@ passes::TrainingOptions training_options(const TrainingFlags& flags) {
   options.dropout = flags.dropout;
   options.accumulate = flags.accumulate;
   options.average = flags.average;
+  options.processes = flags.processes;
   if (!(flags.average >= 0 && flags.average < 1)) {
     fail(ErrorKind::kUsage, "--ema: expected a share in [0, 1), found {}", flags.average);
   }
   return options;
 }
 
-std::vector<RateScale> rate_scales(const TrainingFlags& flags) {
-  std::vector<RateScale> result;
+namespace {
+
+// Of --lr-scale, in its order.
+std::vector<passes::RateScale> rate_scales(const TrainingFlags& flags) {
+  std::vector<passes::RateScale> result;
   for (const std::string& text : flags.rate_scales) {
     const size_t split = text.rfind('=');
     if (split == std::string::npos)
@@ -411,6 +417,16 @@ std::vector<RateScale> rate_scales(const TrainingFlags& flags) {
     result.push_back({text.substr(0, split), factor});
   }
   return result;
+}
+
+}  // namespace
+
+passes::ParameterChoice parameter_choice(const TrainingFlags& flags) {
+  return {.freeze = flags.freeze,
+          .train = flags.train,
+          .adapters = lora(flags),
+          .rate_scales = rate_scales(flags),
+          .name_prefix = "--"};
 }
 
 double learning_rate(const TrainingFlags& flags) { return optimizer(flags).rate; }
@@ -461,11 +477,13 @@ int64_t megabytes(int64_t count) {
   return std::min(count, kMost) << 20;
 }
 
-std::optional<LoraFlag> lora(const TrainingFlags& flags) {
+std::optional<passes::AdapterChoice> lora(const TrainingFlags& flags) {
   if (flags.lora.empty()) return std::nullopt;
   Spec spec("--lora", "lora," + flags.lora);
   const double rank = spec.number("r", 8);
-  LoraFlag result{{.rank = static_cast<int64_t>(rank)}, split_text(spec.text("target", "*"), '|')};
+  passes::AdapterChoice result{.options = {.rank = static_cast<int64_t>(rank)},
+                               .targets = split_text(spec.text("target", "*"), '|'),
+                               .seed = flags.seed};
   result.options.alpha = spec.number("alpha", rank);
   spec.finish();
   if (!(rank >= 1 && rank <= 4096 && rank == std::floor(rank))) {

@@ -7,7 +7,6 @@
 
 #include <CLI/CLI.hpp>
 
-#include "passes/training/lora.h"
 #include "passes/training/options.h"
 #include "runtime/training/dataset.h"
 #include "runtime/training/trainer.h"
@@ -50,6 +49,8 @@ struct TrainingFlags {
   int64_t checkpoint_every = 0;
   int keep = 2;
   std::string cpu = "native";
+  std::string distributed = "";
+  int64_t processes = 1;  // that train together; `batch` is then the share of one. No flag
 };
 
 void add_training_flags(CLI::App& app, TrainingFlags& flags);
@@ -63,11 +64,8 @@ void add_run_file(const CLI::App& app, TrainingFlags& flags, const std::string& 
 
 // What the flags mean. Error(kUsage) naming the flag, with what there is.
 passes::TrainingOptions training_options(const TrainingFlags& flags);
-struct RateScale {
-  std::string pattern;
-  double factor;
-};
-std::vector<RateScale> rate_scales(const TrainingFlags& flags);  // of --lr-scale, in its order
+// What --freeze, --train, --lora and --lr-scale say.
+passes::ParameterChoice parameter_choice(const TrainingFlags& flags);
 double learning_rate(const TrainingFlags& flags);
 training::TrainerOptions trainer_options(const TrainingFlags& flags);
 training::Conversion conversion(const TrainingFlags& flags);
@@ -77,10 +75,6 @@ std::optional<int64_t> head_classes(
 // In bytes.
 int64_t megabytes(int64_t count);
 
-struct LoraFlag {
-  passes::LoraOptions options;
-  std::vector<std::string> targets;  // patterns
-};
-std::optional<LoraFlag> lora(const TrainingFlags& flags);
+std::optional<passes::AdapterChoice> lora(const TrainingFlags& flags);
 
 }  // namespace dlc::tools

@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <optional>
-#include <set>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "frontend/read_model.h"
 #include "frontend/write_model.h"
+#include "passes/training/choose_parameters.h"
 #include "passes/training/loss.h"
 #include "runtime/error.h"
 #include "runtime/model/api.h"
@@ -23,95 +22,11 @@ namespace {
 using passes::Parameter;
 using passes::StepKind;
 
-bool matches_any(const std::vector<std::string>& patterns, const Parameter& parameter) {
-  return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
-    return matches(pattern, parameter.name) || matches(pattern, parameter.user);
-  });
-}
-
-void require_matches(const char* flag, const std::vector<std::string>& patterns,
-                     const std::vector<Parameter>& parameters) {
-  for (const std::string& pattern : patterns) {
-    bool found = std::any_of(parameters.begin(), parameters.end(),
-                             [&](const Parameter& parameter) { return matches_any({pattern}, parameter); });
-    if (!found) {
-      fail(ErrorKind::kUsage, "{}: no parameter matches '{}'; dlc-train inspect lists them", flag, pattern);
-    }
-  }
-}
-
-// What the random numbers of adapters are drawn with, apart from those of a head.
-constexpr uint64_t kAdapterSeed = 0x10ADA;
-
 // Weight and bias of a new head, which are random.
-std::vector<std::string> new_head(const TrainableModel& model, const TrainingFlags& flags) {
+std::vector<std::string> new_head(const std::string& bytes, const TrainingFlags& flags) {
   if (flags.head.empty()) return {};
-  const frontend::Head head = frontend::find_head(model.bytes, flags.output);
+  const frontend::Head head = frontend::find_head(bytes, flags.output);
   return {head.weight, head.bias};
-}
-
-// The adapters of --lora, of weights that stay as they are themselves.
-void add_adapters(TrainableModel& model, const TrainingFlags& flags, const LoraFlag& lora) {
-  std::vector<passes::Adapter> found = passes::find_adaptable(*model.graph, lora.options);
-  const std::set<std::string> trained(model.trained.begin(), model.trained.end());
-  std::map<std::string, const Parameter*> parameters;
-  for (const Parameter& parameter : model.parameters) parameters[parameter.name] = &parameter;
-  std::erase_if(found, [&](const passes::Adapter& adapter) {
-    auto it = parameters.find(adapter.weight);
-    return it == parameters.end() || trained.contains(adapter.weight) ||
-           matches_any(flags.freeze, *it->second);
-  });
-  for (const std::string& target : lora.targets) {
-    const bool is_found = std::any_of(found.begin(), found.end(), [&](const passes::Adapter& adapter) {
-      return matches_any({target}, *parameters.at(adapter.weight));
-    });
-    if (is_found) continue;
-    std::vector<std::string> names;
-    for (const passes::Adapter& adapter : found) names.push_back(adapter.weight);
-    fail(ErrorKind::kUsage, "--lora: no weight that an adapter can be added to matches '{}'; there are: {}",
-         target, names.empty() ? "none" : fmt::to_string(fmt::join(names, ", ")));
-  }
-  std::erase_if(found, [&](const passes::Adapter& adapter) {
-    return !matches_any(lora.targets, *parameters.at(adapter.weight));
-  });
-  training::Random random(training::mixed(flags.seed, kAdapterSeed));
-  passes::add_adapters(*model.graph, found, lora.options, [&] { return 2 * random.unit() - 1; });
-  std::map<std::string, Tensor> constants;
-  for (const ir::Value* value : model.graph->constants()) constants[value->name()] = value->constant();
-  for (const passes::Adapter& adapter : found) {
-    for (const std::string& name : {adapter.a(), adapter.b()}) {
-      model.parameters.push_back({name, constants.at(name), adapter.user, false});
-      model.trained.push_back(name);
-    }
-  }
-}
-
-void choose_trained(TrainableModel& model, const TrainingFlags& flags) {
-  const std::optional<LoraFlag> adapters = lora(flags);
-  const std::vector<std::string> head = adapters ? new_head(model, flags) : std::vector<std::string>();
-  for (const Parameter& parameter : model.parameters) {
-    if (parameter.is_statistic || matches_any(flags.freeze, parameter)) continue;
-    const bool is_all = flags.train.empty() && !adapters;
-    const bool is_head = std::find(head.begin(), head.end(), parameter.name) != head.end();
-    if (is_all || is_head || matches_any(flags.train, parameter)) model.trained.push_back(parameter.name);
-  }
-  if (adapters) add_adapters(model, flags, *adapters);
-}
-
-std::map<std::string, double> choose_rates(const TrainableModel& model, const TrainingFlags& flags) {
-  const std::set<std::string> trained(model.trained.begin(), model.trained.end());
-  std::vector<Parameter> parameters;
-  for (const Parameter& parameter : model.parameters) {
-    if (trained.contains(parameter.name)) parameters.push_back(parameter);
-  }
-  std::map<std::string, double> result;
-  for (const RateScale& scale : rate_scales(flags)) {
-    require_matches("--lr-scale", {scale.pattern}, parameters);
-    for (const Parameter& parameter : parameters) {
-      if (matches_any({scale.pattern}, parameter)) result[parameter.name] = scale.factor;
-    }
-  }
-  return result;
 }
 
 int64_t state_bytes(const training::StepLayout& layout) {
@@ -151,13 +66,6 @@ std::map<std::string, Tensor> TrainableModel::states() const {
   return result;
 }
 
-std::vector<Parameter> stored_parameters(const ir::Graph& graph, std::string_view bytes) {
-  std::vector<Parameter> parameters = passes::find_parameters(graph);
-  const std::set<std::string> stored = frontend::tensor_names(bytes);
-  std::erase_if(parameters, [&](const Parameter& parameter) { return !stored.contains(parameter.name); });
-  return parameters;
-}
-
 TrainableModel open_model(const std::string& name, std::string bytes, const TrainingFlags& flags) {
   TrainableModel model;
   model.bytes = std::move(bytes);
@@ -167,12 +75,13 @@ TrainableModel open_model(const std::string& name, std::string bytes, const Trai
   } catch (Error& error) {
     throw error.add_context(name);
   }
-  model.parameters = stored_parameters(*model.graph, model.bytes);
-  require_matches("--freeze", flags.freeze, model.parameters);
-  require_matches("--train", flags.train, model.parameters);
-  choose_trained(model, flags);
-  if (model.trained.empty()) fail(ErrorKind::kUsage, "{}: no parameter is left to train", name);
-  model.rate_scales = choose_rates(model, flags);
+  passes::ParameterChoice choice = parameter_choice(flags);
+  if (choice.adapters) choice.train_too = new_head(model.bytes, flags);
+  passes::ChosenParameters chosen =
+      passes::choose_parameters(*model.graph, frontend::tensor_names(model.bytes), choice);
+  model.parameters = std::move(chosen.parameters);
+  model.trained = std::move(chosen.trained);
+  model.rate_scales = std::move(chosen.rate_scales);
   return model;
 }
 

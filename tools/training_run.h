@@ -7,7 +7,7 @@
 
 #include "codegen/compile.h"
 #include "passes/training/build_step.h"
-#include "passes/training/lora.h"
+#include "passes/training/parameters.h"
 #include "runtime/training/stepper.h"
 #include "tools/progress.h"
 #include "tools/training_flags.h"
@@ -32,9 +32,6 @@ struct TrainableModel {
 
 // Error(kUsage) for a pattern that matches nothing, or where nothing is left to train.
 TrainableModel open_model(const std::string& name, std::string bytes, const TrainingFlags& flags);
-
-// Those of a graph that have a place of their own in the file: tensors of function bodies have none.
-std::vector<passes::Parameter> stored_parameters(const ir::Graph& graph, std::string_view bytes);
 
 // What is known of a step before it is compiled.
 struct StepTask {

@@ -12,6 +12,7 @@
 
 #include "runtime/data/files.h"
 #include "runtime/error.h"
+#include "runtime/training/communicator.h"
 #include "tools/progress.h"
 #include "tools/spec.h"
 #include "tools/tool.h"
@@ -44,10 +45,17 @@ void catch_interrupts() {
 // Everything between flags and trainer. Members refer to those before them.
 class Session {
  public:
-  Session(const std::string& name, std::string model, TrainingFlags flags, const SessionOptions& options)
-      : flags_(std::move(flags)), progress_(options.quiet || options.json) {
+  Session(const std::string& name, std::string model, TrainingFlags flags, const SessionOptions& options,
+          training::Communicator* communicator = nullptr)
+      : flags_(std::move(flags)),
+        communicator_(communicator),
+        speaks_(is_first() && !options.quiet && !options.json),
+        progress_(!speaks_) {
     const passes::TrainingOptions training = training_options(flags_);
     trainer_options_ = trainer_options(flags_);
+    trainer_options_.communicator = communicator;
+    if (!is_first()) trainer_options_.folder = "";
+    if (communicator != nullptr) take_share(model, options);
     progress_.show("reading the model");
     model_ = open_model(name, std::move(model), flags_);
     task_ = task_of(model_, flags_);
@@ -105,17 +113,23 @@ class Session {
   void open_training_loader() {
     const training::Dataset& samples = with_features(*data_.samples, parts_.training, training_features_);
     training_.emplace(samples, parts_.training, stepper_->fields(),
-                      training::LoaderOptions{
-                          .batch = flags_.batch, .seed = flags_.seed, .threads = flags_.loader_threads});
+                      training::LoaderOptions{.batch = flags_.batch,
+                                              .part = rank(),
+                                              .parts = flags_.processes,
+                                              .seed = flags_.seed,
+                                              .threads = flags_.loader_threads});
   }
   void open_validation_loader() {
     if (!validates()) return;
     const OpenedData& data = validation_data_.samples ? validation_data_ : data_;
-    validation_.emplace(
-        with_features(*data.samples, validation_part_, validation_features_), validation_part_,
-        stepper_->fields(),
-        training::LoaderOptions{
-            .batch = flags_.batch, .shuffle = false, .augment = false, .threads = flags_.loader_threads});
+    validation_.emplace(with_features(*data.samples, validation_part_, validation_features_),
+                        validation_part_, stepper_->fields(),
+                        training::LoaderOptions{.batch = flags_.batch,
+                                                .part = rank(),
+                                                .parts = flags_.processes,
+                                                .shuffle = false,
+                                                .augment = false,
+                                                .threads = flags_.loader_threads});
   }
 
   training::Trainer make_trainer() {
@@ -128,6 +142,9 @@ class Session {
     return training::evaluate(*stepper_, *validation_, metrics, task_.output);
   }
 
+  // Of the processes that train together, the one that writes and tells.
+  bool is_first() const { return rank() == 0; }
+  bool speaks() const { return speaks_; }  // to people
   const TrainingFlags& flags() const { return flags_; }
   const TrainableModel& model() const { return model_; }
   training::Stepper& stepper() { return *stepper_; }
@@ -147,7 +164,8 @@ class Session {
     std::string text =
         fmt::format("{} of {} parameters are trained, in {} tensors\n", trained, all, model_.trained.size());
     text += fmt::format("{} samples in {} batches of {}", parts_.training.indices.size(), batches(),
-                        flags_.batch);
+                        flags_.batch * flags_.processes);
+    if (flags_.processes > 1) text += fmt::format(" for {} processes", flags_.processes);
     if (validates()) text += fmt::format(", {} to validate", validation_part_.indices.size());
     return text + fmt::format("\n{}{}compiled in {:.1f} s; parameters and optimizer take {}\n", frozen_.plan,
                               memory_plan_, compile_seconds_, format_bytes(stepper_->state_bytes()));
@@ -158,8 +176,8 @@ class Session {
     constexpr int64_t kTries = 3;
     const int64_t epoch = batches();
     const int64_t tries = std::min(kTries, epoch);
-    parts_.training.indices.resize(
-        std::min(parts_.training.indices.size(), static_cast<size_t>(tries * flags_.batch)));
+    parts_.training.indices.resize(std::min(parts_.training.indices.size(),
+                                            static_cast<size_t>(tries * flags_.batch * flags_.processes)));
     open_training_loader();
     training_->start(0);
     stepper_->step(*training_->next(), 0);
@@ -178,6 +196,23 @@ class Session {
  private:
   using Clock = std::chrono::steady_clock;
 
+  int64_t rank() const { return communicator_ == nullptr ? 0 : communicator_->rank(); }
+
+  // --batch is that of all processes together, so that a run is the same for any number of them.
+  void take_share(const std::string& model, const SessionOptions& options) {
+    TrainingFlags shared = flags_;
+    shared.threads = 0;
+    training::require_same(*communicator_,
+                           fmt::format("{} {} {} {} {}", training::hash_of_model(model), options.quiet,
+                                       options.json, options.dry_run, format_run_file(shared)));
+    flags_.processes = communicator_->size();
+    if (flags_.batch % flags_.processes != 0) {
+      fail(ErrorKind::kUsage, "--batch: expected a multiple of the {} processes, found {}", flags_.processes,
+           flags_.batch);
+    }
+    flags_.batch /= flags_.processes;
+  }
+
   OpenedData open(const std::string& text) const {
     return open_data(text, task_.fields,
                      {.conversion = conversion(flags_),
@@ -191,12 +226,13 @@ class Session {
     CompiledStep step = compile_step(model_, graph, flags_, trains, progress_);
     memory_plan_ = std::move(step.memory);
     stepper_.emplace(std::move(step.programs), model_.states(),
-                     runtime::ContextOptions{.threads = flags_.threads});
+                     runtime::ContextOptions{.threads = flags_.threads}, communicator_);
   }
 
   int64_t batches() const {
     const auto samples = static_cast<int64_t>(parts_.training.indices.size());
-    return (samples + flags_.batch - 1) / flags_.batch;
+    const int64_t batch = flags_.batch * flags_.processes;
+    return (samples + batch - 1) / batch;
   }
 
   // What steps start from: the samples, or what the frozen part makes of them.
@@ -214,7 +250,9 @@ class Session {
     return *features;
   }
 
-  TrainingFlags flags_;
+  TrainingFlags flags_;                   // with the batch of this process
+  training::Communicator* communicator_;  // null: this process trains alone
+  bool speaks_;
   Progress progress_;
   training::TrainerOptions trainer_options_;
   TrainableModel model_;
@@ -237,21 +275,45 @@ class Session {
 
 int run_trainer(Session& session, training::Trainer& trainer, const SessionOptions& options) {
   catch_interrupts();
-  TrainingLog log({.folder = session.flags().out,
-                   .quiet = options.quiet,
-                   .json = options.json,
+  TrainingLog log({.folder = session.is_first() ? session.flags().out : "",
+                   .quiet = options.quiet || !session.is_first(),
+                   .json = options.json && session.is_first(),
                    .epochs = session.flags().epochs},
                   trainer.state());
   training::TrainerEvents events;
   // An evaluation that is only shown is not made where nobody looks.
   if (!options.quiet && !options.json) {
-    events.on_start = [&](const training::Evaluation& evaluation) { log.start(evaluation); };
+    events.on_start = [&](const training::Evaluation& evaluation) {
+      if (session.speaks()) log.start(evaluation);
+    };
   }
   events.on_step = [&](const training::StepEvent& event) { log.step(event); };
   events.on_epoch = [&](const training::EpochEvent& event) { log.epoch(event); };
   training::TrainerEnd end = trainer.run(events, stop_flag());
   log.finish(end, trainer.state());
   return end == training::TrainerEnd::kInterrupted ? kExitInterrupted : kExitDone;
+}
+
+// The processes that --distributed asks for; null: this one is alone.
+std::unique_ptr<training::Communicator> open_communicator(const TrainingFlags& flags) {
+  if (flags.distributed.empty()) return nullptr;
+  if (flags.distributed == "mpi") return training::Communicator::open_mpi();
+  fail(ErrorKind::kUsage, "--distributed: there is no '{}'; there is mpi", flags.distributed);
+}
+
+// Runs in every process that trains; only the first one speaks. What one fails with ends all of them.
+template <class Run>
+int together(const TrainingFlags& flags, const Run& run) {
+  const std::unique_ptr<training::Communicator> communicator = open_communicator(flags);
+  if (communicator == nullptr) return run(nullptr);
+  try {
+    const int code = run(communicator.get());
+    communicator->leave();
+    return code;
+  } catch (Error& error) {
+    communicator->leave(error.what());
+    throw error.add_context(fmt::format("process {}", communicator->rank()));
+  }
 }
 
 void write_class_names(const std::string& folder, const std::vector<std::string>& names) {
@@ -289,40 +351,45 @@ int fit(const std::string& model, const TrainingFlags& flags, const SessionOptio
   if (!flags.out.empty() && training::has_checkpoint(flags.out, "last")) {
     fail(ErrorKind::kUsage, "{}: there is a run already; dlc-train resume goes on with it", flags.out);
   }
-  Session session(model, prepare_model(model, flags), flags, options);
-  session.open_training_data();
-  session.compile();
-  if (!options.quiet && !options.json) fmt::print("{}", session.plan());
-  if (options.dry_run) {
-    fmt::print("{}", session.try_out());
-    return kExitDone;
-  }
-  if (!flags.out.empty()) {
-    make_folder(flags.out);
-    data::write_file(run_model(flags.out), session.model().bytes);
-    data::write_file(run_file(flags.out), format_run_file(flags));
-    write_class_names(flags.out, *session.class_names());
-  }
-  session.open_loaders();
-  training::Trainer trainer = session.make_trainer();
-  return run_trainer(session, trainer, options);
+  return together(flags, [&](training::Communicator* communicator) {
+    Session session(model, prepare_model(model, flags), flags, options, communicator);
+    session.open_training_data();
+    session.compile();
+    if (session.speaks()) fmt::print("{}", session.plan());
+    if (options.dry_run) {
+      const std::string text = session.try_out();
+      if (session.is_first()) fmt::print("{}", text);
+      return kExitDone;
+    }
+    if (!flags.out.empty() && session.is_first()) {
+      make_folder(flags.out);
+      data::write_file(run_model(flags.out), session.model().bytes);
+      data::write_file(run_file(flags.out), format_run_file(flags));
+      write_class_names(flags.out, *session.class_names());
+    }
+    session.open_loaders();
+    training::Trainer trainer = session.make_trainer();
+    return run_trainer(session, trainer, options);
+  });
 }
 
 int resume(const std::string& folder, const SessionOptions& options) {
   TrainingFlags flags = read_run_file(run_file(folder));
   flags.out = folder;
-  training::Checkpoint checkpoint = training::read_checkpoint(folder, "last");
-  Session session(run_model(folder), data::read_file(run_model(folder)), flags, options);
-  session.set_class_names(read_class_names(folder));
-  session.open_training_data();
-  session.compile();
-  session.open_loaders();
-  training::Trainer trainer = session.make_trainer();
-  trainer.resume(checkpoint);
-  if (!options.quiet && !options.json) {
-    fmt::print("going on with epoch {}, batch {}\n", checkpoint.run.epoch + 1, checkpoint.run.batch + 1);
-  }
-  return run_trainer(session, trainer, options);
+  const training::Checkpoint checkpoint = training::read_checkpoint(folder, "last");
+  return together(flags, [&](training::Communicator* communicator) {
+    Session session(run_model(folder), data::read_file(run_model(folder)), flags, options, communicator);
+    session.set_class_names(read_class_names(folder));
+    session.open_training_data();
+    session.compile();
+    session.open_loaders();
+    training::Trainer trainer = session.make_trainer();
+    trainer.resume(checkpoint);
+    if (session.speaks()) {
+      fmt::print("going on with epoch {}, batch {}\n", checkpoint.run.epoch + 1, checkpoint.run.batch + 1);
+    }
+    return run_trainer(session, trainer, options);
+  });
 }
 
 int evaluate_run(const std::string& folder, const CheckpointChoice& checkpoint, const std::string& data,

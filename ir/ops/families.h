@@ -31,5 +31,7 @@ void register_ml(OpRegistry& registry);
 void register_training(OpRegistry& registry);
 void register_values(OpRegistry& registry);
 void register_internal(OpRegistry& registry);
+void register_exchange(OpRegistry& registry);
+void register_gradient_operator(OpRegistry& registry);
 
 }  // namespace dlc::ir

@@ -9,15 +9,20 @@ namespace dlc::ir {
 namespace {
 
 constexpr void (*kFamilies[])(OpRegistry&) = {
-    register_elementwise, register_activation,    register_reduce,
-    register_softmax,     register_normalization, register_matmul,
-    register_conv,        register_pool,          register_shape,
-    register_movement,    register_indexing,      register_image,
-    register_signal,      register_generator,     register_control_flow,
-    register_recurrent,   register_random,        register_quantization,
-    register_attention,   register_contrib,       register_linear_algebra,
-    register_ml,          register_training,      register_values,
-    register_internal,    register_contrib_array,
+    register_elementwise,    register_activation,
+    register_reduce,         register_softmax,
+    register_normalization,  register_matmul,
+    register_conv,           register_pool,
+    register_shape,          register_movement,
+    register_indexing,       register_image,
+    register_signal,         register_generator,
+    register_control_flow,   register_recurrent,
+    register_random,         register_quantization,
+    register_attention,      register_contrib,
+    register_linear_algebra, register_ml,
+    register_training,       register_values,
+    register_internal,       register_contrib_array,
+    register_exchange,       register_gradient_operator,
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "passes/pipeline.h"
 #include "passes/training/loss.h"
 #include "passes/training/optimizer.h"
+#include "passes/training/process_sum.h"
 #include "passes/training/training_form.h"
 #include "runtime/error.h"
 
@@ -40,7 +41,11 @@ training::Field field(const std::string& name, const Value& value) {
 class StepBuilder {
  public:
   StepBuilder(const ir::Graph& model, const TrainingOptions& options, StepKind kind)
-      : options_(options), kind_(kind), graph_(ir::clone(model)), outputs_(graph_->outputs().size()) {}
+      : options_(options),
+        kind_(kind),
+        graph_(ir::clone(model)),
+        outputs_(graph_->outputs().size()),
+        sums_(*graph_) {}
 
   StepGraph run(const std::vector<Parameter>& parameters, const std::vector<std::string>& trained) {
     add_inputs();
@@ -50,17 +55,21 @@ class StepBuilder {
     run_passes(normalizing_passes(), *graph_, Options());
     for (size_t i = 0; i < statistics_.size(); ++i) slots_[statistics_[i]].out = running(i);
     LossNodes nodes = add_loss(*graph_, options_.loss, target_, weights_);
+    own_loss_ = nodes.loss;
+    if (is_shared()) take_share(nodes);
     Value* norm = trains() ? add_backward(nodes.loss) : nodes.total;
     Builder builder(*graph_);
     if (kind_ != StepKind::kGradients) nodes.loss = builder.cast(nodes.loss, DType::kFloat);
     StepGraph result = finish(nodes.loss, builder.cast(norm, DType::kFloat));
-    if (trains())
-      result.recompute = recompute(*result.graph, forward_values(*result.graph), options_.recompute);
+    if (trains()) result.recompute = recompute(*result.graph, forward_, options_.recompute);
     return result;
   }
 
  private:
   bool trains() const { return kind_ != StepKind::kEvaluate; }
+  bool is_shared() const {
+    return options_.processes > 1 && (kind_ == StepKind::kStep || kind_ == StepKind::kAccumulate);
+  }
 
   void add_inputs() {
     data_inputs_ = graph_->inputs();
@@ -149,11 +158,39 @@ class StepBuilder {
     return result->is_input() ? nullptr : result;
   }
 
+  // The loss is an average over weights: what this process has of all of them is its share of the loss.
+  void take_share(LossNodes& nodes) {
+    Builder builder(*graph_);
+    const Term all(builder, sums_.add_first(nodes.total));
+    nodes.loss = Term(builder, nodes.loss) * (Term(builder, nodes.total) / where(all > 0, all, 1));
+  }
+
+  // Loss, running statistics and, in the batch that completes a step, gradients of all processes in the
+  // places of their shares.
+  void sum_over_processes(Value*& loss, std::vector<Value*>& gradients) {
+    std::vector<Value**> places = {&loss};
+    Builder builder(*graph_);
+    for (size_t i : statistics_) {
+      Value*& next = slots_[i].out;
+      if (next == nullptr) continue;
+      next = Term(builder, next) * (1.0 / static_cast<double>(options_.processes));
+      places.push_back(&next);
+    }
+    if (kind_ == StepKind::kStep) {
+      for (Value*& gradient : gradients) places.push_back(&gradient);
+    }
+    std::vector<Value*> shares;
+    for (Value** place : places) shares.push_back(*place);
+    const std::vector<Value*> sums = sums_.add(shares);
+    for (size_t i = 0; i < places.size(); ++i) *places[i] = sums[i];
+  }
+
   // Returns the norm of the gradient.
-  Value* add_backward(Value* loss) {
+  Value* add_backward(Value*& loss) {
     std::vector<Value*> inputs;
     for (size_t i : trained_) inputs.push_back(slots_[i].in);
     std::vector<Value*> all = differentiate(*graph_, loss, inputs);
+    forward_ = forward_values();
     std::vector<size_t> reached;
     std::vector<Value*> gradients;
     for (size_t i = 0; i < all.size(); ++i) {
@@ -165,6 +202,7 @@ class StepBuilder {
     if (gradients.empty()) {
       fail(ErrorKind::kModel, "the loss depends on none of the {} trained parameters", trained_.size());
     }
+    if (is_shared()) sum_over_processes(loss, gradients);
     if (options_.clip.value > 0 && kind_ == StepKind::kStep) {
       gradients = clip_values(*graph_, gradients, options_.clip.value);
     }
@@ -212,9 +250,9 @@ class StepBuilder {
   }
 
   // Loss, outputs of the model and statistics: what there would be without a backward pass.
-  std::vector<Value*> forward_values(const ir::Graph& graph) const {
-    std::vector<Value*> values = {graph.outputs()[0]};
-    for (size_t i = 0; i < outputs_; ++i) values.push_back(graph.outputs()[training::kScalarOutputs + i]);
+  std::vector<Value*> forward_values() const {
+    std::vector<Value*> values = {own_loss_};
+    for (size_t i = 0; i < outputs_; ++i) values.push_back(graph_->outputs()[i]);
     for (size_t i : statistics_) {
       if (slots_[i].out != nullptr) values.push_back(slots_[i].out);
     }
@@ -240,6 +278,7 @@ class StepBuilder {
       names.push_back(slots_[i].state.name + ".next");
     }
     graph_->set_outputs(outputs, names);
+    result.layout.exchanged = sums_.parts();
     result.graph = std::move(graph_);
     return result;
   }
@@ -248,8 +287,11 @@ class StepBuilder {
   StepKind kind_;
   std::unique_ptr<ir::Graph> graph_;
   size_t outputs_;  // of the model
+  ProcessSum sums_;
   ir::Dim batch_;
   std::vector<Value*> data_inputs_;
+  Value* own_loss_ = nullptr;    // of this process
+  std::vector<Value*> forward_;  // what the forward pass is for
   Value* target_ = nullptr;
   Value* weights_ = nullptr;
   Value* draw_ = nullptr;

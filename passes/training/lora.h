@@ -8,14 +8,10 @@
 #include <vector>
 
 #include "ir/graph.h"
+#include "passes/training/options.h"
 #include "runtime/tensor.h"
 
 namespace dlc::passes {
-
-struct LoraOptions {
-  int64_t rank = 8;
-  double alpha = 8;  // the product is scaled by alpha / rank
-};
 
 // A layer y = W x becomes y = W x + (alpha / rank) B (A x). For a weight of [outputs, inputs, window...], A
 // is [rank, inputs, window...] and B [outputs, rank], whichever way round the model stores the weight.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -70,6 +71,36 @@ struct TrainingOptions {
   // with d = min(average, (1 + step) / (10 + step)), so that a short run is not held at its start. 0: none.
   double average = 0;
   Recompute recompute = Recompute::kNothing;
+  int64_t processes = 1;  // that train together, each with its share of every batch
+};
+
+// ---- Which parameters are trained
+// --------------------------------------------------------------------------
+
+struct LoraOptions {
+  int64_t rank = 8;
+  double alpha = 8;  // the product is scaled by alpha / rank
+};
+
+struct AdapterChoice {
+  LoraOptions options = {};
+  std::vector<std::string> targets = {"*"};  // weights that get an adapter
+  uint64_t seed = 0;                         // of their first matrices
+};
+
+struct RateScale {
+  std::string pattern;
+  double factor;
+};
+
+// Patterns ('*', '?') match the name of a parameter or of the node that uses it.
+struct ParameterChoice {
+  std::vector<std::string> freeze = {};
+  std::vector<std::string> train = {};         // these alone; empty: all, or with adapters none
+  std::optional<AdapterChoice> adapters = {};  // of weights that are neither frozen nor trained themselves
+  std::vector<std::string> train_too = {};     // names that are trained beside adapters: a new head
+  std::vector<RateScale> rate_scales = {};     // of several that match, the last counts
+  std::string name_prefix = "";                // of the fields' names in messages, "--" for flags
 };
 
 }  // namespace dlc::passes

@@ -115,9 +115,10 @@ std::vector<Parameter> find_parameters(const ir::Graph& graph) {
     if (!is_float(tensor.dtype()) || tensor.rank() == 0 || value->uses().empty()) continue;
     Role role = role_of(*value, 0);
     if (role == Role::kNone || (role == Role::kWeight && is_mask(tensor))) continue;
-    // A single number in front of an element-wise operator belongs to a formula.
+    // A single number in front of an element-wise operator belongs to a formula, unless it is a slope.
     const ir::Node& user = *value->uses().front().node;
-    bool is_number = tensor.size() == 1 && ir::has(user.op().traits, ir::Trait::kElementwise);
+    bool is_number =
+        tensor.size() == 1 && ir::has(user.op().traits, ir::Trait::kElementwise) && user.op().name != "PRelu";
     if (is_number) continue;
     auto at = order.find(&user);  // none: in a sub-graph
     found.push_back({at == order.end() ? order.size() : at->second,

@@ -1,11 +1,9 @@
 // Pictures are decoded by libdlc_codecs, which is loaded when a model first needs it: models that decode none
 // need no library but libc.
 #include <dlfcn.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "runtime/kernels/kernels.h"
+#include "runtime/kernels/load_beside.h"
 
 namespace {
 
@@ -22,40 +20,12 @@ using FreeFn = void (*)(Picture* picture);
 constexpr const char* kLibrary = "libdlc_codecs.so.0";
 enum Color : int64_t { kRgb = 0, kBgr = 1, kGray = 2 };
 
-// In the folder of a file, or where libraries lie beside that of programs. Null: not there.
-void* load_near(const char* file) {
-  const char* end = strrchr(file, '/');
-  const int length = end == nullptr ? 0 : static_cast<int>(end - file) + 1;
-  constexpr const char* kFolders[] = {"", "../lib/", "../"};
-  for (const char* folder : kFolders) {
-    char path[4096];
-    const int size = snprintf(path, sizeof(path), "%.*s%s%s", length, file, folder, kLibrary);
-    if (size < 0 || size >= static_cast<int>(sizeof(path))) continue;
-    if (void* library = dlopen(path, RTLD_NOW)) return library;
-  }
-  return nullptr;
-}
-
-// Where the loader looks; then near the library that this code is in, and near the program.
-void* find_codecs() {
-  if (void* library = dlopen(kLibrary, RTLD_NOW)) return library;
-  Dl_info self;
-  if (dladdr(reinterpret_cast<const void*>(&find_codecs), &self) != 0) {
-    if (void* library = load_near(self.dli_fname)) return library;
-  }
-  char program[4096];
-  const ssize_t size = readlink("/proc/self/exe", program, sizeof(program) - 1);
-  if (size <= 0) return nullptr;
-  program[size] = '\0';
-  return load_near(program);
-}
-
 // Null: they are not there. Two threads may both find them, and get the same.
 void* load_codecs() {
   static void* loaded = nullptr;
   void* library = __atomic_load_n(&loaded, __ATOMIC_ACQUIRE);
   if (library != nullptr) return library;
-  library = find_codecs();
+  library = dlc::kernels::load_beside(kLibrary);
   __atomic_store_n(&loaded, library, __ATOMIC_RELEASE);
   return library;
 }

@@ -200,6 +200,20 @@ int32_t dlc_mersenne_twister(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call
 int32_t dlc_image_decoder(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
                           const int64_t* params);
 
+// Hands a tensor to the context's exchange, as the part of a number.
+// inputs:  the tensor, and what the one before gave (absent: it is the first)
+// outputs: int32, for the order alone
+// params:  number of the part
+int32_t dlc_exchange_give(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                          const int64_t* params);
+
+// Waits for a part, which may have been given as another tensor of as many elements.
+// inputs:  what the part of this number gave, or a later one
+// outputs: the tensor
+// params:  number of the part
+int32_t dlc_exchange_take(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call_tensor* outputs,
+                          const int64_t* params);
+
 }  // extern "C"
 
 namespace dlc::kernels {
@@ -245,6 +259,8 @@ inline constexpr KernelSymbol kKernels[] = {
     {"dlc_inverse", dlc_inverse},
     {"dlc_mersenne_twister", dlc_mersenne_twister},
     {"dlc_image_decoder", dlc_image_decoder},
+    {"dlc_exchange_give", dlc_exchange_give},
+    {"dlc_exchange_take", dlc_exchange_take},
 };
 
 }  // namespace dlc::kernels

@@ -29,6 +29,15 @@ typedef struct dlc_executor {
   void (*run)(void* user, dlc_worker_fn task, void* argument, int32_t workers);
 } dlc_executor;
 
+/* Where parts of a run go that other processes have as well, and come from again. Both return a dlc_status;
+ * `fault` says what was wrong. Parts are given in the order of their numbers. */
+typedef struct dlc_exchange {
+  void* user;
+  int32_t (*give)(void* user, int64_t place, const void* data, int64_t count, uint8_t dtype);
+  int32_t (*take)(void* user, int64_t place, void* data, int64_t count, uint8_t dtype);
+  const char* (*fault)(void* user);
+} dlc_exchange;
+
 /* All zero but struct_size: the defaults. */
 typedef struct dlc_context_options {
   uint32_t struct_size;
@@ -37,6 +46,7 @@ typedef struct dlc_context_options {
   const char* constants;          /* or what is in it, which must outlive the context */
   const dlc_allocator* allocator; /* null: malloc */
   const dlc_executor* executor;   /* null: threads of the context's own, started when first needed */
+  const dlc_exchange* exchange;   /* null: a program that exchanges something cannot run */
 } dlc_context_options;
 
 typedef struct dlc_kernel_time {
@@ -47,7 +57,7 @@ typedef struct dlc_kernel_time {
   int64_t bytes;
 } dlc_kernel_time;
 
-/* `options` may be null. What its allocator and executor point to is copied. */
+/* `options` may be null. What its allocator, executor and exchange point to is copied. */
 int32_t dlc_context_create(const dlc_model* model, const dlc_context_options* options, dlc_context** context);
 void dlc_context_release(dlc_context* context);
 

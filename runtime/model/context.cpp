@@ -149,6 +149,7 @@ int32_t dlc_context_create(const dlc_model* model, const dlc_context_options* op
   context->frame.context = context;
   context->allocator = {nullptr, default_allocate, default_release};
   if (chosen.allocator != nullptr) context->allocator = *chosen.allocator;
+  if (chosen.exchange != nullptr) context->exchange = *chosen.exchange;
   status = find_constants(context, chosen);
   if (status == DLC_OK && !(make_tables(context) && make_threads(context, chosen) && make_memory(context)))
     status = DLC_OUT_OF_MEMORY;

@@ -63,6 +63,7 @@ struct dlc_context {
   dlc_frame frame;
   dlc_allocator allocator;
   dlc_executor executor;
+  dlc_exchange exchange;
   dlc::model::Pool* pool;             // null where the caller lends threads
   dlc::model::MappedWeights weights;  // of a file
   int32_t threads;

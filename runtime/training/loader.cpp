@@ -45,7 +45,8 @@ struct Loader::Impl {
 
   int64_t batches() const {
     auto samples = static_cast<int64_t>(subset.indices.size());
-    return (samples + options.batch - 1) / options.batch;
+    const int64_t whole = options.batch * options.parts;
+    return (samples + whole - 1) / whole;
   }
 
   Slot& slot_of(int64_t number) { return slots[static_cast<size_t>(number) % slots.size()]; }
@@ -78,8 +79,8 @@ struct Loader::Impl {
 
   void fill(Batch& batch, int64_t number) {
     auto samples = static_cast<int64_t>(order.size());
-    int64_t first = number * options.batch;
-    batch.count = std::min(options.batch, samples - first);
+    int64_t first = (number * options.parts + options.part) * options.batch;
+    batch.count = std::clamp(samples - first, int64_t{0}, options.batch);
     std::vector<void*> places(fields.size());
     for (int64_t i = 0; i < options.batch; ++i) {
       for (size_t k = 0; k < fields.size(); ++k) {

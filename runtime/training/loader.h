@@ -19,6 +19,9 @@ struct Batch {
 
 struct LoaderOptions {
   int64_t batch = 32;
+  // Of every batch, which is `parts` times as large, the loader reads the part of this number.
+  int64_t part = 0;
+  int64_t parts = 1;
   bool shuffle = true;
   bool augment = true;
   uint64_t seed = 0;

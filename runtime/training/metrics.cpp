@@ -123,6 +123,31 @@ double Metrics::mean_f1() const {
   return count == 0 ? 0 : sum / count;
 }
 
+template <class Self, class Visit>
+void Metrics::visit_counts(Self& self, const Visit& visit) {
+  visit(self.count_);
+  for (auto& [k, hits] : self.hits_) visit(hits);
+  visit(self.absolute_);
+  visit(self.squares_);
+  visit(self.values_);
+  for (auto& of_class : self.classes_) {
+    visit(of_class.right);
+    visit(of_class.predicted);
+    visit(of_class.actual);
+  }
+}
+
+std::vector<double> Metrics::counts() const {
+  std::vector<double> result;
+  visit_counts(*this, [&](double count) { result.push_back(count); });
+  return result;
+}
+
+void Metrics::set_counts(const std::vector<double>& counts) {
+  size_t at = 0;
+  visit_counts(*this, [&](double& count) { count = counts.at(at++); });
+}
+
 std::map<std::string, double> Metrics::results() const {
   std::map<std::string, double> result;
   for (const std::string& name : names_) {

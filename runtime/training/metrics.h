@@ -21,6 +21,10 @@ class Metrics {
   // By name; in [0, 1] for those of classes. Nothing where no sample counted.
   std::map<std::string, double> results() const;
 
+  // What has been collected, as numbers that may be added to those of other parts of the data.
+  std::vector<double> counts() const;
+  void set_counts(const std::vector<double>& counts);
+
   // Of class numbers; others are of values.
   static bool is_of_classes(const std::string& name);
   // Whether a larger value is the better one.
@@ -30,6 +34,8 @@ class Metrics {
   void add_classes(const Tensor& output, const Tensor& target, const Tensor& weights);
   void add_values(const Tensor& output, const Tensor& target, const Tensor& weights);
   double mean_f1() const;
+  template <class Self, class Visit>
+  static void visit_counts(Self& self, const Visit& visit);
 
   std::vector<std::string> names_;
   double count_ = 0;

@@ -40,11 +40,22 @@ struct State {
 // states. It gives the loss (f32), the norm of the gradient (f32), the model's outputs, then the states that
 // it changes. A program that evaluates takes statistics, and parameters or their averages, as states; it
 // gives the loss, the sum of the weights that it is an average over (f32), and the model's outputs.
+//
+// Of processes that train together each takes its share of the samples; loss, gradients and statistics are
+// those of all. The program gives and takes `exchanged` by the context's exchange, as sums over the
+// processes.
+struct ExchangedPart {
+  DType dtype = DType::kUndefined;  // f32 or f64
+  int64_t count = 0;                // of elements
+};
+
 struct StepLayout {
   std::vector<Field> fields;
   std::vector<Field> outputs;
   std::vector<State> states;    // taken
   std::vector<size_t> changed;  // of the states, in the order given
+  std::vector<ExchangedPart> exchanged =
+      {};  // in the order in which they are given; nothing: it trains alone
 };
 
 constexpr size_t kScalarInputs = 4;   // weights, rate, step, draw

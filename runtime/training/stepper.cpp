@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "runtime/error.h"
+#include "runtime/training/exchange.h"
 
 namespace dlc::training {
 namespace {
@@ -42,6 +43,7 @@ std::map<std::string, Tensor> initial_states(const StepLayout& layout, std::map<
 
 struct Stepper::Runner {
   const StepProgram& program;
+  std::unique_ptr<Exchange> exchange;  // null: with nobody
   runtime::Context context;
   std::vector<size_t> state_of;  // of the stepper, for each state of the layout
   Tensor rate{DType::kFloat, {}};
@@ -50,9 +52,11 @@ struct Stepper::Runner {
   std::vector<dlc_tensor> inputs;
   std::vector<dlc_tensor> outputs;
 
-  Runner(const StepProgram& step_program, const runtime::ContextOptions& options,
-         const std::map<std::string, size_t>& by_name)
-      : program(step_program), context(step_program.program, options) {
+  Runner(const StepProgram& step_program, runtime::ContextOptions options,
+         const std::map<std::string, size_t>& by_name, Communicator* communicator)
+      : program(step_program),
+        exchange(make_exchange(step_program.layout, communicator)),
+        context(step_program.program, with_exchange(std::move(options))) {
     for (const State& state : program.layout.states) state_of.push_back(by_name.at(state.name));
     inputs.resize(program.program.inputs().size());
     outputs.resize(program.program.outputs().size());
@@ -69,7 +73,24 @@ struct Stepper::Runner {
     for (size_t i = 0; i < kScalarOutputs + layout.outputs.size(); ++i) outputs[i] = {};
     at = kScalarOutputs + layout.outputs.size();
     for (size_t i : layout.changed) outputs[at++] = runtime::border_tensor(spare[state_of[i]]);
-    context.run(inputs, outputs);
+    if (!exchange) return context.run(inputs, outputs);
+    exchange->begin();
+    try {
+      context.run(inputs, outputs);
+    } catch (const Error&) {
+      if (exchange->fault().empty()) throw;
+      throw Error(ErrorKind::kResource, exchange->fault());
+    }
+  }
+
+  static std::unique_ptr<Exchange> make_exchange(const StepLayout& layout, Communicator* communicator) {
+    if (layout.exchanged.empty()) return nullptr;
+    check(communicator != nullptr, "a program that exchanges values has somebody to do it with");
+    return std::make_unique<Exchange>(layout.exchanged, *communicator);
+  }
+  runtime::ContextOptions with_exchange(runtime::ContextOptions options) const {
+    options.exchange = exchange ? &exchange->hook() : nullptr;
+    return options;
   }
 
   double scalar(size_t output) const { return *static_cast<const float*>(outputs[output].data); }
@@ -82,19 +103,23 @@ struct Stepper::Runner {
 };
 
 Stepper::Stepper(StepPrograms programs, const std::map<std::string, Tensor>& states,
-                 runtime::ContextOptions options)
+                 runtime::ContextOptions options, Communicator* communicator)
     : programs_(std::move(programs)) {
+  if (communicator != nullptr) {
+    rank_ = communicator->rank();
+    ranks_ = communicator->size();
+  }
   for (const State& state : layout().states) {
     by_name_[state.name] = states_.size();
     states_.emplace_back(state.dtype, state.shape);
     spare_.emplace_back(state.dtype, state.shape);
   }
   if (!options.pool) options.pool = std::make_shared<runtime::ThreadPool>(options.threads);
-  if (programs_.step) step_ = std::make_unique<Runner>(*programs_.step, options, by_name_);
+  if (programs_.step) step_ = std::make_unique<Runner>(*programs_.step, options, by_name_, communicator);
   if (programs_.accumulate) {
-    accumulate_ = std::make_unique<Runner>(*programs_.accumulate, options, by_name_);
+    accumulate_ = std::make_unique<Runner>(*programs_.accumulate, options, by_name_, communicator);
   }
-  evaluate_ = std::make_unique<Runner>(programs_.evaluate, options, by_name_);
+  evaluate_ = std::make_unique<Runner>(programs_.evaluate, options, by_name_, nullptr);
   set_states(states, {StateRole::kParameter, StateRole::kStatistic});
   set_states(initial_states(layout(), states), {StateRole::kAverage});
 }
@@ -107,7 +132,7 @@ StepResult Stepper::step(const Batch& batch, double rate) {
   Runner& runner = completes ? *step_ : *accumulate_;
   runner.rate.set_double(0, rate);
   runner.step.set_int(0, steps_ + 1);
-  runner.draw.set_int(0, batches_);
+  runner.draw.set_int(0, batches_ * ranks_ + rank_);  // processes drop different elements
   runner.run(batch, states_, spare_);
   for (size_t i : runner.program.layout.changed) {
     std::swap(states_[runner.state_of[i]], spare_[runner.state_of[i]]);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/program.h"
+#include "runtime/training/communicator.h"
 #include "runtime/training/loader.h"
 #include "runtime/training/step.h"
 
@@ -47,9 +48,10 @@ std::map<std::string, Tensor> initial_states(const StepLayout& layout, std::map<
 class Stepper {
  public:
   // The states by name; moments and accumulators that are missing start at zero, averages as their
-  // parameters. Error(kData) where another is missing or one does not fit.
-  Stepper(StepPrograms programs, const std::map<std::string, Tensor>& states,
-          runtime::ContextOptions options);
+  // parameters. Error(kData) where another is missing or one does not fit. Programs that exchange values with
+  // other processes need a communicator, which outlives the stepper.
+  Stepper(StepPrograms programs, const std::map<std::string, Tensor>& states, runtime::ContextOptions options,
+          Communicator* communicator = nullptr);
   ~Stepper();
 
   // One batch. Requires a program for it. `rate` is used by the batch that completes a step.
@@ -92,6 +94,8 @@ class Stepper {
   std::unique_ptr<Runner> evaluate_;
   int64_t steps_ = 0;
   int64_t batches_ = 0;
+  int64_t rank_ = 0;  // of this process among
+  int64_t ranks_ = 1;
 };
 
 }  // namespace dlc::training

@@ -45,6 +45,45 @@ std::vector<std::pair<std::string, Tensor>> averages_of(const Stepper& stepper) 
   return averages;
 }
 
+// What the other processes have counted.
+void add_others(Communicator& communicator, Evaluation& result, double& weight, Metrics& metrics) {
+  std::vector<double> numbers = metrics.counts();
+  const size_t counts = numbers.size();
+  numbers.insert(numbers.end(), {result.loss, weight, static_cast<double>(result.samples)});
+  communicator.sum(numbers);
+  result.loss = numbers[counts];
+  weight = numbers[counts + 1];
+  result.samples = static_cast<int64_t>(numbers[counts + 2]);
+  numbers.resize(counts);
+  metrics.set_counts(numbers);
+}
+
+// Whether one of the processes is to stop, which all of them learn at the same place of the run. The answer
+// travels while a step is made.
+class StopVote {
+ public:
+  StopVote(Communicator* communicator, const std::atomic<bool>& stop)
+      : communicator_(communicator), stop_(stop) {
+    if (communicator_ == nullptr) return;
+    votes_ = stop ? 1 : 0;
+    ticket_ = communicator_->begin_sum(&votes_, 1, DType::kInt64);
+  }
+  StopVote(const StopVote&) = delete;
+  StopVote& operator=(const StopVote&) = delete;
+
+  bool result() {
+    if (communicator_ == nullptr) return stop_;
+    communicator_->wait(ticket_);
+    return votes_ > 0;
+  }
+
+ private:
+  Communicator* communicator_;
+  const std::atomic<bool>& stop_;
+  int64_t votes_ = 0;
+  int64_t ticket_ = 0;
+};
+
 }  // namespace
 
 double Evaluation::value(const std::string& name) const {
@@ -54,7 +93,8 @@ double Evaluation::value(const std::string& name) const {
   return it->second;
 }
 
-Evaluation evaluate(Stepper& stepper, Loader& loader, const std::vector<std::string>& names, size_t output) {
+Evaluation evaluate(Stepper& stepper, Loader& loader, const std::vector<std::string>& names, size_t output,
+                    Communicator* communicator) {
   Metrics metrics(names);
   Evaluation result;
   double weight = 0;
@@ -66,6 +106,7 @@ Evaluation evaluate(Stepper& stepper, Loader& loader, const std::vector<std::str
     result.samples += batch->count;
     metrics.add(part.outputs[output], *batch);
   }
+  if (communicator != nullptr) add_others(*communicator, result, weight, metrics);
   if (weight > 0) result.loss /= weight;
   result.metrics = metrics.results();
   return result;
@@ -94,7 +135,7 @@ void Trainer::resume(const Checkpoint& checkpoint) {
 TrainerEnd Trainer::run(const TrainerEvents& events, const std::atomic<bool>& stop) {
   bool is_new = state_.batches == 0;
   if (is_new && validation_ != nullptr && events.on_start) {
-    events.on_start(evaluate(stepper_, *validation_, options_.metrics, options_.output));
+    events.on_start(validate());
   }
   while (state_.epoch < options_.epochs) {
     Clock::time_point start = Clock::now();
@@ -103,9 +144,22 @@ TrainerEnd Trainer::run(const TrainerEvents& events, const std::atomic<bool>& st
       return TrainerEnd::kInterrupted;
     }
     if (!finish_epoch(events, seconds_since(start))) return TrainerEnd::kEarly;
-    if (stop && state_.epoch < options_.epochs) return TrainerEnd::kInterrupted;
+    if (StopVote(options_.communicator, stop).result() && state_.epoch < options_.epochs)
+      return TrainerEnd::kInterrupted;
   }
   return TrainerEnd::kDone;
+}
+
+// Who fails here tells the others why, before what is on its way to them loses its memory.
+std::pair<StepResult, bool> Trainer::step(const Batch& batch, double rate, const std::atomic<bool>& stop) {
+  StopVote vote(options_.communicator, stop);
+  try {
+    const StepResult result = stepper_.step(batch, rate);
+    return {result, vote.result()};
+  } catch (const std::exception& error) {
+    if (options_.communicator != nullptr) options_.communicator->leave(error.what());
+    throw;
+  }
 }
 
 // False: it was stopped.
@@ -114,18 +168,18 @@ bool Trainer::run_epoch(const TrainerEvents& events, const std::atomic<bool>& st
   while (const Batch* batch = training_.next()) {
     Clock::time_point start = Clock::now();
     double rate = schedule_.rate(stepper_.steps());
-    StepResult result = stepper_.step(*batch, rate);
+    const auto [result, stops] = step(*batch, rate, stop);
     check_finite(result, *batch);
     state_.epoch_loss += result.loss;
     ++state_.batch;
     state_.steps = stepper_.steps();
     state_.batches = stepper_.batches();
     if (events.on_step) {
-      double speed = static_cast<double>(batch->count) / std::max(seconds_since(start), 1e-9);
+      double speed = static_cast<double>(samples_of(*batch)) / std::max(seconds_since(start), 1e-9);
       events.on_step({state_.epoch, state_.batch - 1, training_.batches(), stepper_.steps(), result.loss,
                       rate, result.gradient_norm, speed, training_.skipped()});
     }
-    if (stop) return false;
+    if (stops || (options_.communicator == nullptr && stop)) return false;
     bool saves = options_.checkpoint_every > 0 && result.stepped &&
                  state_.steps % options_.checkpoint_every == 0 && state_.batch < training_.batches();
     if (saves) save({"last"});
@@ -140,7 +194,7 @@ bool Trainer::finish_epoch(const TrainerEvents& events, double seconds) {
   double value = event.training_loss;
   bool is_gain = false;
   if (validation_ != nullptr) {
-    event.validation = evaluate(stepper_, *validation_, options_.metrics, options_.output);
+    event.validation = validate();
     value = event.validation.value(options_.decides);
     is_gain = Metrics::is_gain(options_.decides);
     schedule_.observe(event.validation.loss);
@@ -162,6 +216,15 @@ bool Trainer::finish_epoch(const TrainerEvents& events, double seconds) {
   if (events.on_epoch) events.on_epoch(event);
   save(event.is_best ? std::vector<std::string>{"last", "best"} : std::vector<std::string>{"last"});
   return options_.patience == 0 || state_.worse_epochs < options_.patience;
+}
+
+Evaluation Trainer::validate() {
+  return evaluate(stepper_, *validation_, options_.metrics, options_.output, options_.communicator);
+}
+
+// In all processes; those of a last batch are taken to be spread alike.
+int64_t Trainer::samples_of(const Batch& batch) const {
+  return options_.communicator == nullptr ? batch.count : batch.count * options_.communicator->size();
 }
 
 void Trainer::check_finite(const StepResult& result, const Batch& batch) const {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/training/checkpoint.h"
@@ -20,12 +21,13 @@ struct TrainerOptions {
   double rate = 1e-3;
   ScheduleOptions schedule = {};
   std::vector<std::string> metrics = {};
-  size_t output = 0;             // of the model: what metrics look at
-  std::string decides = "loss";  // a metric or "loss", of the validation data: what is best
-  int64_t patience = 0;          // epochs without a better one after which the run ends; 0: never
-  std::string folder = "";       // for checkpoints; empty: none
-  int64_t checkpoint_every = 0;  // steps; besides the end of each epoch
-  int keep = 2;                  // checkpoints
+  size_t output = 0;                     // of the model: what metrics look at
+  std::string decides = "loss";          // a metric or "loss", of the validation data: what is best
+  int64_t patience = 0;                  // epochs without a better one after which the run ends; 0: never
+  std::string folder = "";               // for checkpoints; empty: none
+  int64_t checkpoint_every = 0;          // steps; besides the end of each epoch
+  int keep = 2;                          // checkpoints
+  Communicator* communicator = nullptr;  // of processes that train together; outlives the trainer
 };
 
 struct StepEvent {
@@ -85,8 +87,12 @@ class Trainer {
   void set_model_hash(std::string hash) { state_.model_hash = std::move(hash); }
 
  private:
+  // And whether the run is to stop.
+  std::pair<StepResult, bool> step(const Batch& batch, double rate, const std::atomic<bool>& stop);
   bool run_epoch(const TrainerEvents& events, const std::atomic<bool>& stop);
   bool finish_epoch(const TrainerEvents& events, double seconds);
+  Evaluation validate();
+  int64_t samples_of(const Batch& batch) const;
   void check_finite(const StepResult& result, const Batch& batch) const;
   void save(const std::vector<std::string>& links);
 
@@ -98,7 +104,8 @@ class Trainer {
   RunState state_;
 };
 
-// Loss and metrics of all batches of an epoch.
-Evaluation evaluate(Stepper& stepper, Loader& loader, const std::vector<std::string>& metrics, size_t output);
+// Loss and metrics of all batches of an epoch, and of all processes.
+Evaluation evaluate(Stepper& stepper, Loader& loader, const std::vector<std::string>& metrics, size_t output,
+                    Communicator* communicator = nullptr);
 
 }  // namespace dlc::training

@@ -17,97 +17,10 @@ from safetensors.numpy import save_file
 from torch import nn
 from torch.nn import functional as F
 
+import networks
+
 STEPS = 20
 BATCHES = 4
-
-
-class LeNet(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv1 = nn.Conv2d(1, 4, 5, padding=2)
-        self.conv2 = nn.Conv2d(4, 8, 3, stride=2)
-        self.fc1 = nn.Linear(8 * 2 * 2, 16)
-        self.fc2 = nn.Linear(16, 5)
-
-    def forward(self, x):
-        x = F.max_pool2d(torch.relu(self.conv1(x)), 2)
-        x = F.avg_pool2d(torch.relu(self.conv2(x)), 2, ceil_mode=True)
-        return self.fc2(torch.tanh(self.fc1(x.flatten(1))))
-
-
-class Mlp(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.layers = nn.Sequential(nn.Linear(6, 16), nn.GELU(), nn.Linear(16, 12), nn.SiLU(), nn.Linear(12, 2))
-
-    def forward(self, x):
-        return self.layers(x)
-
-
-class Transformer(nn.Module):
-    """One block over token numbers, with its own attention: the exported file has MatMul, Softmax, MatMul."""
-
-    def __init__(self, words=11, width=8, heads=2, length=6):
-        super().__init__()
-        self.words = nn.Embedding(words, width)
-        self.places = nn.Parameter(torch.randn(length, width) * 0.3)
-        self.norm1 = nn.LayerNorm(width)
-        self.norm2 = nn.LayerNorm(width)
-        self.norm3 = nn.LayerNorm(width)
-        # A bias of keys has no influence, so that its gradient would be noise.
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
-        self.out = nn.Linear(width, width)
-        self.up = nn.Linear(width, 4 * width)
-        self.down = nn.Linear(4 * width, width)
-        self.head = nn.Linear(width, words)
-        self.heads = heads
-        self.register_buffer("mask", torch.full((length, length), float("-inf")).triu(1), persistent=False)
-
-    def attention(self, x):
-        batch, length, width = x.shape
-        parts = self.qkv(x).reshape(batch, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        q, k, v = parts[0], parts[1], parts[2]
-        scores = q @ k.transpose(-2, -1) / (width // self.heads) ** 0.5 + self.mask
-        return self.out((scores.softmax(-1) @ v).transpose(1, 2).reshape(batch, length, width))
-
-    def forward(self, ids):
-        x = self.words(ids) + self.places
-        x = x + self.attention(self.norm1(x))
-        x = x + self.down(F.gelu(self.up(self.norm2(x))))
-        return self.head(self.norm3(x))
-
-
-class MobileNet(nn.Module):
-    def __init__(self):
-        super().__init__()
-
-        def unit(inputs, outputs, kernel, stride=1, groups=1):
-            return nn.Sequential(
-                nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
-                nn.BatchNorm2d(outputs))
-
-        self.stem = unit(3, 6, 3, 2)
-        self.expand = unit(6, 18, 1)
-        self.depthwise = unit(18, 18, 3, groups=18)
-        self.project = unit(18, 6, 1)
-        self.down = unit(6, 10, 3, 2, groups=2)
-        self.head = nn.Linear(10, 4)
-
-    def forward(self, x):
-        x = F.relu6(self.stem(x))
-        x = x + self.project(F.relu6(self.depthwise(F.relu6(self.expand(x)))))
-        x = F.hardswish(self.down(x))
-        return self.head(x.mean((2, 3)))
-
-
-class Lstm(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.lstm = nn.LSTM(5, 7, batch_first=True, bidirectional=True)
-        self.head = nn.Linear(14, 3)
-
-    def forward(self, x):
-        return self.head(self.lstm(x)[0].mean(1))
 
 
 def images(generator, channels, size, classes, batch=8):
@@ -177,18 +90,21 @@ def scatter(model):
     return model
 
 
-def record(out, name, model, batches, loss_of, optimizer, clip=0.0):
+def record(out, name, model, batches, loss_of, optimizer, clip=0.0, frozen=False, fold=False):
     model.eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(model, (batches[0][0],), str(out / f"{name}.onnx"), dynamo=False, opset_version=17,
-                          training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False,
+                          training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=fold,
                           input_names=["input"], output_names=["output"])
     tensors = {}
     for i, (x, target) in enumerate(batches):
         tensors[f"input.{i}"] = x
         tensors[f"target.{i}"] = target
     model.train()
+    for module in model.modules():
+        if frozen and isinstance(module, nn.BatchNorm2d):
+            module.eval()
     statistics = RunningStatistics(model)
     losses = []
     for step in range(STEPS):
@@ -208,22 +124,105 @@ def record(out, name, model, batches, loss_of, optimizer, clip=0.0):
     save_file({key: value.contiguous().numpy() for key, value in tensors.items()}, out / f"{name}.safetensors")
 
 
-def networks(out):
+def record_first(out):
     generator = torch.Generator().manual_seed(1)
     torch.manual_seed(2)
-    model = scatter(LeNet())
+    model = scatter(networks.LeNet())
     record(out, "lenet", model, images(generator, 1, 14, 5), F.cross_entropy,
            torch.optim.SGD(groups(model, 1e-2), lr=0.05, momentum=0.9))
-    model = scatter(Mlp())
+    model = scatter(networks.Mlp())
     record(out, "mlp", model, vectors(generator), F.mse_loss, torch.optim.Adam(model.parameters(), lr=1e-2))
-    model = scatter(Transformer())
+    model = scatter(networks.Transformer())
     record(out, "transformer", model, sentences(generator), token_loss,
            torch.optim.AdamW(groups(model, 0.1), lr=2e-2), clip=0.5)
-    model = scatter(MobileNet())
+    model = scatter(networks.MobileNet())
     record(out, "mobilenet", model, images(generator, 3, 12, 4), F.cross_entropy,
            torch.optim.SGD(groups(model, 1e-3), lr=0.1, momentum=0.9, nesterov=True))
-    model = scatter(Lstm())
+    model = scatter(networks.Lstm())
     record(out, "lstm", model, series(generator), F.cross_entropy, torch.optim.Adagrad(model.parameters(), lr=0.1))
+
+
+def drawn(make, batches=BATCHES):
+    """Batches of what `make` draws."""
+    return [make() for _ in range(batches)]
+
+
+class Draws:
+    def __init__(self, seed):
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def normal(self, *shape):
+        return torch.randn(*shape, generator=self.generator)
+
+    def classes(self, count, *shape):
+        return torch.randint(count, shape, generator=self.generator)
+
+
+def sentences_of(draw, length):
+    return [(ids, torch.roll(ids, -1, 1)) for ids in drawn(lambda: draw.classes(11, 4, length))]
+
+
+def record_pictures(out):
+    draw = Draws(11)
+    torch.manual_seed(12)
+    model = scatter(networks.ResNet())
+    record(out, "resnet", model, images(draw.generator, 3, 10, 4), F.cross_entropy,
+           torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9), frozen=True)
+    model = networks.UNet()
+    record(out, "unet", model, drawn(lambda: (draw.normal(3, 2, 8, 8), draw.classes(3, 3, 8, 8))), F.cross_entropy,
+           torch.optim.Adam(model.parameters(), lr=5e-3))
+    model = scatter(networks.Norms())
+    record(out, "norms", model, drawn(lambda: (draw.normal(6, 2, 9, 9), draw.classes(2, 6, 3).float())),
+           F.binary_cross_entropy_with_logits, torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9))
+    model = networks.Video()
+    record(out, "video", model, drawn(lambda: (draw.normal(3, 1, 4, 8, 8), draw.classes(3, 3))), F.cross_entropy,
+           torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.8, nesterov=True))
+    model = networks.Autoencoder()
+    record(out, "autoencoder", model, [(x, x) for x in drawn(lambda: draw.normal(4, 1, 8, 8))],
+           F.mse_loss, torch.optim.Adam(model.parameters(), lr=1e-2))
+    model = scatter(networks.Excite())
+    record(out, "excite", model, images(draw.generator, 3, 9, 4), F.cross_entropy,
+           torch.optim.AdamW(groups(model, 0.05), lr=1e-2), frozen=True)
+    model = scatter(networks.Vit())
+    record(out, "vit", model, images(draw.generator, 3, 12, 4, batch=4), F.cross_entropy,
+           torch.optim.AdamW(groups(model, 0.1), lr=3e-3))
+    model = networks.Shuffle()
+    record(out, "shuffle", model, images(draw.generator, 4, 8, 3, batch=6), F.cross_entropy,
+           torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9))
+    model = networks.SuperResolution()
+    record(out, "superresolution", model, drawn(lambda: (draw.normal(3, 1, 6, 6), draw.normal(3, 1, 12, 12))),
+           F.l1_loss, torch.optim.SGD(model.parameters(), lr=0.01), fold=True)
+
+
+def record_rows(out):
+    """Vectors, series and texts."""
+    draw = Draws(13)
+    torch.manual_seed(14)
+    model = networks.Gru()
+    record(out, "gru", model, drawn(lambda: (draw.normal(4, 7, 5), 2 * draw.normal(4, 7, 2))),
+           lambda y, t: F.huber_loss(y, t, delta=0.8), torch.optim.Adam(model.parameters(), lr=1e-2))
+    model = networks.Rnn()
+    record(out, "rnn", model, drawn(lambda: (draw.normal(6, 7, 5), draw.classes(3, 6))), F.nll_loss,
+           torch.optim.SGD(model.parameters(), lr=0.1))
+    model = scatter(networks.Llama())
+    record(out, "llama", model, sentences_of(draw, 6), lambda y, t: F.cross_entropy(y.flatten(0, 1), t.flatten()),
+           torch.optim.AdamW(groups(model, 0.1), lr=3e-3), clip=1.0)
+    model = networks.TextCnn()
+    record(out, "textcnn", model, drawn(lambda: (draw.classes(13, 6, 8), draw.classes(3, 6))), F.cross_entropy,
+           torch.optim.Adagrad(model.parameters(), lr=0.05))
+    model = networks.Activations()
+    record(out, "activations", model, vectors(draw.generator), F.l1_loss, torch.optim.SGD(model.parameters(), lr=0.01))
+    model = networks.Siamese()
+    record(out, "siamese", model, drawn(lambda: (draw.normal(8, 2, 6), draw.classes(2, 8, 1).float())),
+           F.binary_cross_entropy_with_logits, torch.optim.Adam(model.parameters(), lr=1e-2))
+    model = networks.Student()
+    record(out, "student", model, drawn(lambda: (draw.classes(13, 6, 5), draw.normal(6, 4).softmax(1))),
+           lambda y, t: F.kl_div(y, t, reduction="batchmean"), torch.optim.Adam(model.parameters(), lr=1e-2))
+    model = networks.Temporal()
+    record(out, "temporal", model, drawn(lambda: (draw.normal(4, 4, 10), draw.normal(4, 1, 10))), F.mse_loss,
+           Lion(model.parameters(), 1e-3, (0.9, 0.99), 0.0))
+    model = networks.Experts()
+    record(out, "experts", model, vectors(draw.generator), F.mse_loss, torch.optim.Adam(model.parameters(), lr=1e-2))
 
 
 def losses(out):
@@ -312,4 +311,6 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     losses(folder)
     optimizers(folder)
-    networks(folder)
+    record_first(folder)
+    record_pictures(folder)
+    record_rows(folder)

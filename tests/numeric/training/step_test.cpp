@@ -14,6 +14,7 @@
 namespace dlc::test {
 namespace {
 
+using passes::LossKind;
 using passes::OptimizerKind;
 using passes::StepKind;
 using passes::TrainingOptions;
@@ -24,12 +25,15 @@ constexpr int kBatches = 4;
 // Compiled steps with their states.
 class Session {
  public:
-  Session(const ir::Graph& model, const TrainingOptions& options, StepKind kind = StepKind::kStep)
+  // Trains the parameters of `names`; empty: all.
+  Session(const ir::Graph& model, const TrainingOptions& options, StepKind kind = StepKind::kStep,
+          const std::map<std::string, Tensor>& names = {})
       : parameters_(passes::find_parameters(model)) {
     std::vector<std::string> trained;
     for (const passes::Parameter& parameter : parameters_) {
       states_[parameter.name] = parameter.value;
-      if (!parameter.is_statistic) trained.push_back(parameter.name);
+      const bool is_wanted = names.empty() || names.contains(parameter.name);
+      if (is_wanted && !parameter.is_statistic) trained.push_back(parameter.name);
     }
     passes::StepGraph step = passes::build_step(model, parameters_, trained, options, kind);
     layout_ = step.layout;
@@ -94,7 +98,7 @@ TEST_P(Network, HasTheGradientsOfPyTorch) {
   TrainingOptions options = GetParam().options;
   options.optimizer = {.kind = OptimizerKind::kSgd};
   options.clip = {};
-  Session session(*model_of(GetParam()), options);
+  Session session(*model_of(GetParam()), options, StepKind::kStep, recording.below("gradient."));
   const std::map<std::string, Tensor> before = session.states();
   session.run(recording.at("input.0"), recording.at("target.0"), 1, 1);
   const std::map<std::string, Tensor> gradients = recording.below("gradient.");
@@ -117,7 +121,7 @@ TEST_P(Network, HasTheGradientsOfPyTorch) {
 
 TEST_P(Network, GoesDownTheCurveOfPyTorch) {
   const Recording recording(GetParam().name);
-  Session session(*model_of(GetParam()), GetParam().options);
+  Session session(*model_of(GetParam()), GetParam().options, StepKind::kStep, recording.below("gradient."));
   for (int step = 0; step < kSteps; ++step) {
     const std::string batch = std::to_string(step % kBatches);
     const double loss = session.run(recording.at("input." + batch), recording.at("target." + batch),
@@ -155,15 +159,19 @@ TEST_P(Network, ComputesValuesAgainWithTheSameResult) {
   }
 }
 
+passes::OptimizerOptions sgd(double momentum) { return {.kind = OptimizerKind::kSgd, .momentum = momentum}; }
+passes::OptimizerOptions adamw(double decay) {
+  return {.kind = OptimizerKind::kAdamW, .weight_decay = decay};
+}
+
 INSTANTIATE_TEST_SUITE_P(
     All, Network,
     testing::Values(
         NetworkCase{"lenet",
                     {.optimizer = {.kind = OptimizerKind::kSgd, .momentum = 0.9, .weight_decay = 1e-2}},
                     0.05},
-        NetworkCase{"mlp",
-                    {.loss = {.kind = passes::LossKind::kMse}, .optimizer = {.kind = OptimizerKind::kAdam}},
-                    1e-2},
+        NetworkCase{
+            "mlp", {.loss = {.kind = LossKind::kMse}, .optimizer = {.kind = OptimizerKind::kAdam}}, 1e-2},
         NetworkCase{"transformer",
                     {.loss = {.label_smoothing = 0.1},
                      .optimizer = {.kind = OptimizerKind::kAdamW, .weight_decay = 0.1},
@@ -175,7 +183,39 @@ INSTANTIATE_TEST_SUITE_P(
                  {.kind = OptimizerKind::kSgd, .momentum = 0.9, .nesterov = true, .weight_decay = 1e-3},
              .normalization = passes::NormalizationMode::kTrain},
             0.1},
-        NetworkCase{"lstm", {.optimizer = {.kind = OptimizerKind::kAdagrad, .epsilon = 1e-10}}, 0.1}),
+        NetworkCase{"lstm", {.optimizer = {.kind = OptimizerKind::kAdagrad, .epsilon = 1e-10}}, 0.1},
+        NetworkCase{"resnet", {.optimizer = sgd(0.9)}, 0.05},
+        NetworkCase{"unet", {.optimizer = {.kind = OptimizerKind::kAdam}}, 5e-3},
+        NetworkCase{
+            "gru",
+            {.loss = {.kind = LossKind::kHuber, .delta = 0.8}, .optimizer = {.kind = OptimizerKind::kAdam}},
+            1e-2},
+        NetworkCase{"rnn", {.loss = {.kind = LossKind::kNll}, .optimizer = sgd(0)}, 0.1},
+        NetworkCase{"llama", {.optimizer = adamw(0.1), .clip = {.norm = 1}}, 3e-3},
+        NetworkCase{"norms", {.loss = {.kind = LossKind::kBinary}, .optimizer = sgd(0.9)}, 0.05},
+        NetworkCase{"textcnn", {.optimizer = {.kind = OptimizerKind::kAdagrad, .epsilon = 1e-10}}, 0.05},
+        NetworkCase{
+            "video", {.optimizer = {.kind = OptimizerKind::kSgd, .momentum = 0.8, .nesterov = true}}, 0.1},
+        NetworkCase{"activations", {.loss = {.kind = LossKind::kL1}, .optimizer = sgd(0)}, 0.01},
+        NetworkCase{"siamese",
+                    {.loss = {.kind = LossKind::kBinary}, .optimizer = {.kind = OptimizerKind::kAdam}},
+                    1e-2},
+        NetworkCase{"autoencoder",
+                    {.loss = {.kind = LossKind::kMse}, .optimizer = {.kind = OptimizerKind::kAdam}},
+                    1e-2},
+        NetworkCase{
+            "student", {.loss = {.kind = LossKind::kKl}, .optimizer = {.kind = OptimizerKind::kAdam}}, 1e-2},
+        NetworkCase{"excite", {.optimizer = adamw(0.05)}, 1e-2},
+        NetworkCase{
+            "temporal",
+            {.loss = {.kind = LossKind::kMse}, .optimizer = {.kind = OptimizerKind::kLion, .beta2 = 0.99}},
+            1e-3},
+        NetworkCase{"vit", {.optimizer = adamw(0.1)}, 3e-3},
+        NetworkCase{"shuffle", {.optimizer = sgd(0.9)}, 0.05},
+        NetworkCase{"superresolution", {.loss = {.kind = LossKind::kL1}, .optimizer = sgd(0)}, 0.01},
+        NetworkCase{"experts",
+                    {.loss = {.kind = LossKind::kMse}, .optimizer = {.kind = OptimizerKind::kAdam}},
+                    1e-2}),
     [](const auto& info) { return std::string(info.param.name); });
 
 // Running means and variances are among the states, and were compared.
@@ -263,7 +303,7 @@ TEST(Step, EvaluatesInInferenceForm) {
 
 TEST(Step, RefusesWhatTheLossDoesNotDependOn) {
   auto model = frontend::read_model(fixture("mlp.onnx"), {});
-  TrainingOptions options{.loss = {.kind = passes::LossKind::kMse}};
+  TrainingOptions options{.loss = {.kind = LossKind::kMse}};
   const std::vector<passes::Parameter> parameters = passes::find_parameters(*model);
   EXPECT_THROW(passes::build_step(*model, parameters, {}, options, StepKind::kStep), Error);
 }

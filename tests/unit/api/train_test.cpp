@@ -124,6 +124,85 @@ TEST(Train, GivesTheGradientsOfTheStep) {
   expect_contains(message_of([&] { gradients.of(*batch, few); }), "which the gradient needs");
 }
 
+std::map<std::string, Tensor> constants_of(const std::string& path) {
+  const auto graph = frontend::read_model(path);
+  std::map<std::string, Tensor> result;
+  for (const ir::Value* value : graph->constants()) result[value->name()] = value->constant();
+  return result;
+}
+
+bool is_same(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() && std::equal(a.as<float>(), a.as<float>() + a.size(), b.as<float>());
+}
+
+// The saved model computes what the averages of adapters and head do beside the weights that stay.
+TEST(Train, SavesAdaptersMergedAndAveraged) {
+  const TemporaryFolder folder;
+  train::Model model(model_path());
+  model.replace_head(4, 3);
+  const train::Options options{
+      .batch = 16,
+      .step = {.average = 0.6},
+      .lora = passes::AdapterChoice{.options = {.rank = 2, .alpha = 6}, .targets = {"hidden*"}},
+      .threads = 1};
+  EXPECT_EQ(model.trained(options).size(), 4U) << "two matrices, and the head's weight and bias";
+  const auto stepper = model.compile(options);
+  const Quarters data;
+  const training::Subset all = training::all_of(data);
+  training::Loader loader(data, all, stepper->fields(), {.batch = 16, .shuffle = false});
+  loader.start(0);
+  double first = 0;
+  double last = 0;
+  while (const training::Batch* batch = loader.next()) {
+    last = stepper->step(*batch, 1e-2).loss;
+    if (first == 0) first = last;
+  }
+  EXPECT_LT(last, first);
+  const std::string file = folder / "tuned.onnx";
+  model.save(file, *stepper, options);
+  const std::map<std::string, Tensor> before = constants_of(model_path());
+  const std::map<std::string, Tensor> after = constants_of(file);
+  EXPECT_EQ(after.size(), before.size());
+  EXPECT_TRUE(is_same(after.at("filters"), before.at("filters")));
+  EXPECT_TRUE(is_same(after.at("hidden_bias"), before.at("hidden_bias")));
+  EXPECT_FALSE(is_same(after.at("hidden_weight"), before.at("hidden_weight")));
+  loader.start(0);
+  const training::Batch* batch = loader.next();
+  const training::EvaluationResult evaluation = stepper->evaluate(*batch);
+  const std::vector<std::vector<float>> scores = scores_of(file, 0, 16);
+  for (int64_t i = 0; i < evaluation.outputs[0].size(); ++i) {
+    EXPECT_NEAR(evaluation.outputs[0].get_double(i),
+                scores[static_cast<size_t>(i / 4)][static_cast<size_t>(i % 4)], 1e-5);
+  }
+}
+
+// Plain gradient descent goes so much less far.
+TEST(Train, ScalesTheRatesOfParameters) {
+  const train::Model model(model_path());
+  train::Options options{
+      .batch = 16, .step = {.optimizer = {.kind = passes::OptimizerKind::kSgd}}, .threads = 1};
+  const std::map<std::string, Tensor> before = model.trained(options);
+  const Quarters data;
+  const training::Subset all = training::all_of(data);
+  std::map<std::string, Tensor> moved[2];
+  for (const bool is_scaled : {false, true}) {
+    if (is_scaled) options.rate_scales = {{"output*", 0.25}};
+    const auto stepper = model.compile(options);
+    training::Loader loader(data, all, stepper->fields(), {.batch = 16});
+    loader.start(0);
+    stepper->step(*loader.next(), 1);
+    for (const auto& [name, tensor] : stepper->states({training::StateRole::kParameter}))
+      moved[is_scaled ? 1 : 0][name] = training::converted(tensor, DType::kDouble);
+  }
+  for (const auto& [name, start] : before) {
+    const double factor = name.starts_with("output") ? 0.25 : 1;
+    for (int64_t i = 0; i < start.size(); ++i) {
+      const double plain = moved[0].at(name).get_double(i) - start.get_double(i);
+      ASSERT_NEAR(moved[1].at(name).get_double(i) - start.get_double(i), factor * plain, 1e-6) << name;
+    }
+  }
+}
+
 TEST(Train, NamesWhatDoesNotFit) {
   const train::Model model(model_path());
   expect_contains(message_of([&] { model.compile({.freeze = {"nothing*"}}); }),
@@ -218,6 +297,39 @@ TEST_F(TrainC, FitsOnSamplesOfAFunction) {
   EXPECT_EQ(scores_of(folder / "tuned.onnx", 0, 1)[0].size(), 4U);
 }
 
+// Only adapters and the new head change.
+TEST(TrainAdaptersC, TrainsThem) {
+  dlc_training_options options{};
+  options.struct_size = sizeof options;
+  options.threads = 1;
+  options.batch = 16;
+  options.head_classes = 4;
+  options.lora_rank = 2;
+  options.lora_targets = "hidden*";
+  options.rate_scales = "hidden*=2,output*=0.5";
+  options.average = 0.5;
+  dlc_trainer* trainer = nullptr;
+  ASSERT_EQ(dlc_trainer_create(model_path().c_str(), &options, &trainer), DLC_OK) << dlc_last_error();
+  Caller caller;
+  const dlc_dataset data{sizeof(dlc_dataset), 160, read_sample, &caller};
+  dlc_fit_options fit{};
+  fit.struct_size = sizeof fit;
+  fit.epochs = 3;
+  fit.rate = 1e-2;
+  ASSERT_EQ(dlc_trainer_fit(trainer, &data, nullptr, &fit), DLC_OK) << dlc_last_error();
+  const TemporaryFolder folder;
+  const std::string file = folder / "tuned.onnx";
+  ASSERT_EQ(dlc_trainer_save(trainer, file.c_str()), DLC_OK) << dlc_last_error();
+  dlc_trainer_release(trainer);
+  const std::map<std::string, Tensor> before = constants_of(model_path());
+  const std::map<std::string, Tensor> after = constants_of(file);
+  EXPECT_EQ(after.size(), before.size());
+  for (const auto& [name, tensor] : before) {
+    const bool stays = name.starts_with("filters") || name == "hidden_bias";
+    EXPECT_EQ(is_same(after.at(name), tensor), stays) << name;
+  }
+}
+
 TEST_F(TrainC, EndsWhereTheCallerSays) {
   const dlc_dataset data = dataset();
   const dlc_fit_options options = fit_options(50);
@@ -255,7 +367,25 @@ TEST_F(TrainC, TellsWhatIsWrong) {
   expect_fault(dlc_trainer_field(trainer_, 2, &field), DLC_INVALID_ARGUMENT,
                "index: expected 0 to 1, found 2");
   expect_fault(dlc_trainer_save(trainer_, "/nowhere/a.onnx"), DLC_IO, "/nowhere/a.onnx");
-  dlc_trainer* none = trainer_;
+  dlc_trainer* none = nullptr;
+  dlc_training_options wrong{};
+  wrong.struct_size = sizeof wrong;
+  wrong.lora_rank = -1;
+  expect_fault(dlc_trainer_create(model_path().c_str(), &wrong, &none), DLC_INVALID_ARGUMENT,
+               "lora_rank: expected 1 to 4096, found -1");
+  wrong.lora_rank = 2;
+  wrong.lora_targets = "nothing*";
+  expect_fault(dlc_trainer_create(model_path().c_str(), &wrong, &none), DLC_INVALID_ARGUMENT,
+               "no weight that an adapter can be added to matches 'nothing*'");
+  wrong.lora_rank = 0;
+  wrong.rate_scales = "hidden*";
+  expect_fault(dlc_trainer_create(model_path().c_str(), &wrong, &none), DLC_INVALID_ARGUMENT,
+               "rate_scales: expected PATTERN=FACTOR with a positive factor, found 'hidden*'");
+  wrong.rate_scales = nullptr;
+  wrong.average = 1;
+  expect_fault(dlc_trainer_create(model_path().c_str(), &wrong, &none), DLC_INVALID_ARGUMENT,
+               "average: expected a share in [0, 1), found 1");
+  none = trainer_;
   expect_fault(dlc_trainer_create("/nowhere.onnx", nullptr, &none), DLC_IO, "/nowhere.onnx");
   EXPECT_EQ(none, nullptr);
   caller_.wrong_class = 4;

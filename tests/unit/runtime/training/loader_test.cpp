@@ -61,6 +61,41 @@ Seen read_epoch(Loader& loader, int64_t epoch, int64_t first = 0) {
   return seen;
 }
 
+// Three loaders with a part of every batch of six each see together what one sees of whole batches.
+TEST(Loader, GivesPartsOfBatches) {
+  const Numbers data(23);
+  const Subset all = all_of(data);
+  Loader whole(data, all, fields(6), {.batch = 6, .seed = 7});
+  const Seen expected = read_epoch(whole, 2);
+  std::vector<Seen> parts;
+  for (int64_t part = 0; part < 3; ++part) {
+    Loader loader(data, all, fields(2), {.batch = 2, .part = part, .parts = 3, .seed = 7});
+    EXPECT_EQ(loader.batches(), whole.batches());
+    parts.push_back(read_epoch(loader, 2));
+  }
+  EXPECT_EQ(parts[1].counts, (std::vector<int64_t>{2, 2, 2, 2}));
+  EXPECT_EQ(parts[2].counts, (std::vector<int64_t>{2, 2, 2, 1}));
+  Seen found;
+  for (size_t batch = 0; batch < 4; ++batch) {
+    for (const Seen& part : parts) {
+      for (int64_t i = 0; i < part.counts[batch]; ++i) {
+        found.samples.push_back(part.samples[2 * batch + static_cast<size_t>(i)]);
+        found.keys.push_back(part.keys[2 * batch + static_cast<size_t>(i)]);
+      }
+    }
+  }
+  EXPECT_EQ(found.samples, expected.samples);
+  EXPECT_EQ(found.keys, expected.keys);
+}
+
+// Parts of a last batch that have no samples are there, and count nothing.
+TEST(Loader, GivesEmptyParts) {
+  const Numbers data(5);
+  const Subset all = all_of(data);
+  Loader loader(data, all, fields(2), {.batch = 2, .part = 1, .parts = 2, .shuffle = false});
+  EXPECT_EQ(read_epoch(loader, 0).counts, (std::vector<int64_t>{2, 0}));
+}
+
 TEST(Loader, GivesEverySampleOnceInAnOrderOfSeedAndEpoch) {
   const Numbers data(23);
   const Subset all = all_of(data);

@@ -34,6 +34,26 @@ TEST(Metrics, CountClasses) {
   EXPECT_DOUBLE_EQ(results.at("f1"), (0 + 1 + 2.0 / 3) / 3);
 }
 
+// What is counted of two parts, added up, is that of the whole.
+TEST(Metrics, AddUpOverParts) {
+  const std::vector<std::string> names = {"accuracy", "top2", "f1"};
+  const Tensor scores = floats({4, 3}, {0, 5, 1, 3, 1, 2, 0, 1, 2, 9, 0, 0});
+  Metrics whole(names);
+  whole.add(scores, batch_of(classes({4}, {1, 2, 2, 1}), {1, 1, 1, 1}));
+  std::vector<double> sums;
+  for (const std::vector<float>& weights : {std::vector<float>{1, 0, 0, 1}, {0, 1, 1, 0}}) {
+    Metrics part(names);
+    part.add(scores, batch_of(classes({4}, {1, 2, 2, 1}), weights));
+    const std::vector<double> counts = part.counts();
+    sums.resize(counts.size());
+    for (size_t i = 0; i < counts.size(); ++i) sums[i] += counts[i];
+  }
+  Metrics together(names);
+  together.add(scores, batch_of(classes({4}, {1, 2, 2, 1}), {0, 0, 0, 0}));
+  together.set_counts(sums);
+  EXPECT_EQ(together.results(), whole.results());
+}
+
 TEST(Metrics, CollectOverBatchesAndIgnoreClassesThatAreNone) {
   Metrics metrics({"accuracy"});
   metrics.add(floats({2, 2}, {1, 0, 1, 0}), batch_of(classes({2}, {0, -100}), {1, 1}));
