@@ -56,8 +56,9 @@ training::StepProgram compile_program(const Opened& model, const Options& option
                                       passes::TrainingOptions step, StepKind kind) {
   step.rate_scales = model.rate_scales;
   passes::StepGraph built = passes::build_step(*model.graph, model.parameters, model.trained, step, kind);
-  return {codegen::compile(*built.graph, {.cpu = options.cpu, .threads = options.threads}),
-          std::move(built.layout)};
+  const codegen::CompileOptions compilation{
+      .cpu = options.cpu, .threads = options.threads, .in_place = training::states_in_place(built.layout)};
+  return {codegen::compile(*built.graph, compilation), std::move(built.layout)};
 }
 
 }  // namespace

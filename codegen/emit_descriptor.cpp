@@ -47,7 +47,8 @@ class DescriptorEmitter : DataEmitter {
                                            i64(parts_.constants.size()),
                                            functions.bind,
                                            functions.run,
-                                           external("dlc_model_runtime")};
+                                           external("dlc_model_runtime"),
+                                           in_place(outputs.size())};
     llvm::Constant* data = llvm::ConstantStruct::getAnon(fields);
     check(size_of(data) == sizeof(dlc_model), "the descriptor's layout is that of dlc_model");
     return define(data, descriptor_symbol(info_.name), llvm::GlobalValue::ExternalLinkage);
@@ -120,6 +121,14 @@ class DescriptorEmitter : DataEmitter {
     if (is_input) return -1 - table_.input_symbol(extent);
     if (extent.is_symbol()) return -1 - table_.symbol_slot(extent.symbol_name());
     return -1 - int64_t{table_.size()};
+  }
+
+  llvm::Constant* in_place(size_t outputs) {
+    if (info_.in_place.empty()) return null();
+    check(info_.in_place.size() == outputs, "an entry for each output");
+    std::vector<llvm::Constant*> inputs;
+    for (int input : info_.in_place) inputs.push_back(i32_or_none(input));
+    return array(inputs, "in_place");
   }
 
   llvm::Constant* symbols() {

@@ -37,6 +37,7 @@ struct ModelInfo {
   uint64_t cpu_features = 0;  // bits of dlc_cpu_feature
   bool profile = false;       // times kernels
   bool constants_in_file = false;
+  std::vector<int> in_place = {};  // by output: the input whose memory it may be given, or -1; empty: none
 };
 
 // Adds everything but the kernels to `module`. Constants are not in it: the descriptor refers to them by the

@@ -69,6 +69,11 @@ std::vector<std::string> Program::symbols() const {
   return {model_->symbols, model_->symbols + model_->num_symbols};
 }
 
+std::optional<size_t> Program::in_place(size_t output) const {
+  if (model_->in_place == nullptr || model_->in_place[output] < 0) return std::nullopt;
+  return static_cast<size_t>(model_->in_place[output]);
+}
+
 ThreadPool::ThreadPool(int threads) : executor_{} {
   int32_t count = threads > 0 ? threads : dlc_usable_threads();
   executor_ = {model::create_pool(count), count, model::run_on_pool};

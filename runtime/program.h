@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,8 @@ class Program {
   const std::vector<ValueInfo>& outputs() const { return outputs_; }
   // Symbols that the shapes of inputs bind, in the order of the model.
   std::vector<std::string> symbols() const;
+  // The input whose memory the caller may give to this output, so that it is overwritten.
+  std::optional<size_t> in_place(size_t output) const;
 
  private:
   friend class Context;

@@ -28,6 +28,7 @@ struct BenchResult {
   int64_t runs = 0;
 };
 
+// Outputs that may be given the memory of an input are (Program::in_place): such inputs change.
 BenchResult run_bench(const LoadedModel& model, const std::vector<Value>& inputs,
                       const BenchOptions& options);
 std::string format_json(const BenchResult& result);  // on one line

@@ -160,8 +160,10 @@ int bench_step(const std::string& model, const TrainingFlags& flags, const StepB
                                            {.cpu = flags.cpu, .profile = !options.profile.empty()});
   const training::StepProgram& step = fitted.step;
   const std::chrono::duration<double, std::milli> compiled = std::chrono::steady_clock::now() - start;
-  const std::vector<Tensor> tensors = inputs_of(step.layout, opened.states(), flags, learning_rate(flags));
-  const std::vector<Value> inputs(tensors.begin(), tensors.end());
+  std::vector<Tensor> tensors = inputs_of(step.layout, opened.states(), flags, learning_rate(flags));
+  // The step changes its states, which must not be those of the model.
+  std::vector<Value> inputs;
+  for (Tensor& tensor : tensors) inputs.push_back(training::copy_of(std::exchange(tensor, {})));
   if (!options.profile.empty()) {
     write_profile(step.program, inputs, flags.threads, options.seconds, options.profile);
     return kExitDone;

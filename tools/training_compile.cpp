@@ -24,6 +24,7 @@ int compile_library(const std::string& model, const TrainingFlags& flags, const 
                                        ? compile_fitted(opened, *opened.graph, flags, kind, options).what
                                        : passes::Recompute::kNothing;
     passes::StepGraph step = build_graph(opened, *opened.graph, flags, kind, what);
+    own.in_place = training::states_in_place(step.layout);
     return {codegen::compile_to_object(std::move(step.graph), own), std::move(step.layout)};
   };
   codegen::StepLibrary library{.name = name,

@@ -29,16 +29,6 @@ std::vector<std::string> new_head(const std::string& bytes, const TrainingFlags&
   return {head.weight, head.bias};
 }
 
-int64_t state_bytes(const training::StepLayout& layout) {
-  int64_t bytes = 0;
-  for (const training::State& state : layout.states) {
-    int64_t elements = 1;
-    for (int64_t extent : state.shape) elements *= extent;
-    bytes += byte_size(state.dtype, elements);
-  }
-  return bytes;
-}
-
 std::string memory_plan(const FittedStep& step) {
   std::string text = fmt::format("a step takes {}; {} wait for the backward pass", format_bytes(step.bytes),
                                  format_bytes(step.plan.saved_bytes));
@@ -103,11 +93,21 @@ passes::StepGraph build_graph(const TrainableModel& model, const ir::Graph& grap
   return passes::build_step(graph, model.parameters, model.trained, training, kind);
 }
 
+namespace {
+
+// The step of a graph, which is of no more use, with next states in the place of those before.
+training::StepProgram compile_in_place(passes::StepGraph& step, codegen::CompileOptions options) {
+  options.in_place = training::states_in_place(step.layout);
+  return {codegen::compile(*step.graph, options), std::move(step.layout)};
+}
+
+}  // namespace
+
 training::StepProgram compile_program(const TrainableModel& model, const ir::Graph& graph,
                                       const TrainingFlags& flags, StepKind kind,
                                       const codegen::CompileOptions& options) {
   passes::StepGraph step = build_graph(model, graph, flags, kind);
-  return {codegen::compile(*step.graph, options), std::move(step.layout)};
+  return compile_in_place(step, options);
 }
 
 FittedStep compile_fitted(const TrainableModel& model, const ir::Graph& graph, const TrainingFlags& flags,
@@ -116,9 +116,9 @@ FittedStep compile_fitted(const TrainableModel& model, const ir::Graph& graph, c
   int64_t least = INT64_MAX;
   for (Recompute what : {Recompute::kNothing, Recompute::kCheap, Recompute::kAllButProducts}) {
     passes::StepGraph step = build_graph(model, graph, flags, kind, what);
-    const int64_t states = 2 * state_bytes(step.layout);
-    training::StepProgram program{codegen::compile(*step.graph, options), std::move(step.layout)};
-    const int64_t bytes = dlc_model_arena_bytes(&program.program.model(), nullptr) + states;
+    training::StepProgram program = compile_in_place(step, options);
+    const int64_t bytes =
+        dlc_model_arena_bytes(&program.program.model(), nullptr) + training::state_bytes(program);
     if (flags.max_megabytes <= 0 || bytes <= megabytes(flags.max_megabytes)) {
       return {std::move(program), what, step.recompute, bytes};
     }

@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define DLC_ABI_VERSION 3u
+#define DLC_ABI_VERSION 4u
 #define DLC_MODEL_MAGIC 0x314c444f4d434c44ull /* "DLCMODL1" */
 
 typedef struct dlc_context dlc_context;
@@ -89,6 +89,8 @@ typedef struct dlc_model {
   int32_t (*bind)(dlc_frame* frame);
   int32_t (*run)(dlc_frame* frame);
   const dlc_runtime* runtime; /* the model runtime that is linked to this model */
+  const int32_t* in_place;    /* by output: an input whose memory the caller may give it, -1: none of them;
+                                 null: none anywhere */
 } dlc_model;
 
 /* Services of the model runtime (runtime/model/) that generated code calls. */

@@ -14,7 +14,7 @@ struct dlc_stepper {
   dlc_context* evaluate;
   dlc_context* last;  // that of the last call
   char** states;
-  char** spare;  // the next values, of the states that steps change
+  char** spare;  // the next values of the states that steps change, but for those that change in place
   float* weights;
   const void** inputs;
   void** outputs;
@@ -39,6 +39,15 @@ char* make_memory(int64_t bytes) {
   return static_cast<char*>(memory);
 }
 
+// Whether changed state number i of the program is written over what it takes of it.
+bool is_in_place(const dlc_training& training, const dlc_training_program& program, int32_t i) {
+  const int32_t* in_place = program.model->in_place;
+  if (in_place == nullptr) return false;
+  const int32_t input = in_place[kScalarOutputs + training.num_outputs + i];
+  const int32_t state = input - (training.num_fields + 1 + kScalars);
+  return state >= 0 && program.states[state] == program.changed[i];
+}
+
 bool make_states(dlc_stepper* trainer) {
   const dlc_training& training = *trainer->training;
   trainer->states = make_array<char*>(training.num_states);
@@ -61,6 +70,7 @@ bool make_states(dlc_stepper* trainer) {
   }
   for (const dlc_training_program* program : {&training.step, &training.accumulate}) {
     for (int32_t i = 0; i < program->num_changed; ++i) {
+      if (is_in_place(training, *program, i)) continue;
       char*& spare = trainer->spare[program->changed[i]];
       if (spare == nullptr) spare = make_memory(training.states[program->changed[i]].bytes);
       if (spare == nullptr) return false;
@@ -106,8 +116,10 @@ int32_t run(dlc_stepper* trainer, const dlc_training_program& program, dlc_conte
   }
   for (int32_t i = 0; i < program.num_states; ++i) trainer->inputs[at++] = trainer->states[program.states[i]];
   at = kScalarOutputs + training.num_outputs;
-  for (int32_t i = 0; i < program.num_changed; ++i)
-    trainer->outputs[at++] = trainer->spare[program.changed[i]];
+  for (int32_t i = 0; i < program.num_changed; ++i) {
+    char** const memory = is_in_place(training, program, i) ? trainer->states : trainer->spare;
+    trainer->outputs[at++] = memory[program.changed[i]];
+  }
   trainer->last = context;
   return dlc_context_run_flat(context, nullptr, trainer->inputs, trainer->outputs);
 }
@@ -172,6 +184,7 @@ int32_t dlc_stepper_train(dlc_stepper* trainer, const void* const* batch, float 
       run(trainer, program, context, batch, {rate, trainer->batches / per_step + 1, trainer->batches});
   if (status != DLC_OK) return status;
   for (int32_t i = 0; i < program.num_changed; ++i) {
+    if (is_in_place(training, program, i)) continue;
     char*& state = trainer->states[program.changed[i]];
     char*& spare = trainer->spare[program.changed[i]];
     char* const next = spare;

@@ -61,4 +61,21 @@ struct StepLayout {
 constexpr size_t kScalarInputs = 4;   // weights, rate, step, draw
 constexpr size_t kScalarOutputs = 2;  // loss, norm
 
+// Positions of states among the program's inputs and of changed ones among its outputs.
+inline size_t state_input(const StepLayout& layout, size_t state) {
+  return layout.fields.size() + kScalarInputs + state;
+}
+inline size_t changed_output(const StepLayout& layout, size_t i) {
+  return kScalarOutputs + layout.outputs.size() + i;
+}
+
+// CompileOptions::in_place of a program whose changed states should replace those that it takes.
+inline std::vector<int> states_in_place(const StepLayout& layout) {
+  std::vector<int> inputs(changed_output(layout, layout.changed.size()), -1);
+  for (size_t i = 0; i < layout.changed.size(); ++i) {
+    inputs[changed_output(layout, i)] = static_cast<int>(state_input(layout, layout.changed[i]));
+  }
+  return inputs;
+}
+
 }  // namespace dlc::training

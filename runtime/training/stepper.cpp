@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "runtime/error.h"
 #include "runtime/training/exchange.h"
 
 namespace dlc::training {
-namespace {
 
 Tensor copy_of(const Tensor& tensor) {
   Tensor result(tensor.dtype(), tensor.shape());
@@ -16,6 +16,8 @@ Tensor copy_of(const Tensor& tensor) {
   }
   return result;
 }
+
+namespace {
 
 void check_fits(const State& state, const Tensor& tensor) {
   if (tensor.dtype() == state.dtype && tensor.shape() == state.shape) return;
@@ -30,6 +32,25 @@ Tensor converted(const Tensor& tensor, DType type) {
   Tensor result(type, tensor.shape());
   for (int64_t i = 0; i < result.size(); ++i) result.set_double(i, tensor.get_double(i));
   return result;
+}
+
+bool is_in_place(const StepProgram& program, size_t changed) {
+  return program.program.in_place(changed_output(program.layout, changed)) ==
+         state_input(program.layout, program.layout.changed[changed]);
+}
+
+int64_t state_bytes(const StepProgram& program) {
+  const StepLayout& layout = program.layout;
+  auto bytes = [](const State& state) {
+    return byte_size(state.dtype, std::accumulate(state.shape.begin(), state.shape.end(), int64_t{1},
+                                                  std::multiplies<>()));
+  };
+  int64_t total = 0;
+  for (const State& state : layout.states) total += bytes(state);
+  for (size_t i = 0; i < layout.changed.size(); ++i) {
+    if (!is_in_place(program, i)) total += bytes(layout.states[layout.changed[i]]);
+  }
+  return total;
 }
 
 std::map<std::string, Tensor> initial_states(const StepLayout& layout, std::map<std::string, Tensor> states) {
@@ -62,7 +83,7 @@ struct Stepper::Runner {
     outputs.resize(program.program.outputs().size());
   }
 
-  // Runs with the next values of changed states going to `spare`.
+  // Runs with the next values of changed states going to `spare`, or in the place of those before.
   void run(const Batch& batch, const std::vector<Tensor>& states, const std::vector<Tensor>& spare) {
     const StepLayout& layout = program.layout;
     size_t at = 0;
@@ -71,8 +92,11 @@ struct Stepper::Runner {
     for (const Tensor* scalar : scalars) inputs[at++] = runtime::border_tensor(*scalar);
     for (size_t i : state_of) inputs[at++] = runtime::border_tensor(states[i]);
     for (size_t i = 0; i < kScalarOutputs + layout.outputs.size(); ++i) outputs[i] = {};
-    at = kScalarOutputs + layout.outputs.size();
-    for (size_t i : layout.changed) outputs[at++] = runtime::border_tensor(spare[state_of[i]]);
+    for (size_t i = 0; i < layout.changed.size(); ++i) {
+      const size_t state = state_of[layout.changed[i]];
+      outputs[changed_output(layout, i)] =
+          runtime::border_tensor((is_in_place(program, i) ? states : spare)[state]);
+    }
     if (!exchange) return context.run(inputs, outputs);
     exchange->begin();
     try {
@@ -112,19 +136,31 @@ Stepper::Stepper(StepPrograms programs, const std::map<std::string, Tensor>& sta
   for (const State& state : layout().states) {
     by_name_[state.name] = states_.size();
     states_.emplace_back(state.dtype, state.shape);
-    spare_.emplace_back(state.dtype, state.shape);
   }
+  spare_.resize(states_.size());
   if (!options.pool) options.pool = std::make_shared<runtime::ThreadPool>(options.threads);
   if (programs_.step) step_ = std::make_unique<Runner>(*programs_.step, options, by_name_, communicator);
   if (programs_.accumulate) {
     accumulate_ = std::make_unique<Runner>(*programs_.accumulate, options, by_name_, communicator);
   }
   evaluate_ = std::make_unique<Runner>(programs_.evaluate, options, by_name_, nullptr);
+  for (const auto* runner : {&step_, &accumulate_}) {
+    if (*runner) add_spares(**runner);
+  }
   set_states(states, {StateRole::kParameter, StateRole::kStatistic});
   set_states(initial_states(layout(), states), {StateRole::kAverage});
 }
 
 Stepper::~Stepper() = default;
+
+void Stepper::add_spares(const Runner& runner) {
+  const std::vector<size_t>& changed = runner.program.layout.changed;
+  for (size_t i = 0; i < changed.size(); ++i) {
+    const size_t state = runner.state_of[changed[i]];
+    if (is_in_place(runner.program, i) || spare_[state].byte_size() > 0) continue;
+    spare_[state] = Tensor(states_[state].dtype(), states_[state].shape());
+  }
+}
 
 StepResult Stepper::step(const Batch& batch, double rate) {
   check(step_ != nullptr, "this stepper has a program for steps");
@@ -134,8 +170,10 @@ StepResult Stepper::step(const Batch& batch, double rate) {
   runner.step.set_int(0, steps_ + 1);
   runner.draw.set_int(0, batches_ * ranks_ + rank_);  // processes drop different elements
   runner.run(batch, states_, spare_);
-  for (size_t i : runner.program.layout.changed) {
-    std::swap(states_[runner.state_of[i]], spare_[runner.state_of[i]]);
+  const std::vector<size_t>& changed = runner.program.layout.changed;
+  for (size_t i = 0; i < changed.size(); ++i) {
+    const size_t state = runner.state_of[changed[i]];
+    if (!is_in_place(runner.program, i)) std::swap(states_[state], spare_[state]);
   }
   ++batches_;
   if (completes) ++steps_;

@@ -19,6 +19,14 @@ struct StepProgram {
   StepLayout layout;
 };
 
+// Whether the next values of changed state number `changed` are written over those before; else both are there
+// while a step runs.
+bool is_in_place(const StepProgram& program, size_t changed);
+// Of all that a stepper holds for it.
+int64_t state_bytes(const StepProgram& program);
+
+Tensor copy_of(const Tensor& tensor);
+
 struct StepPrograms {
   std::optional<StepProgram> step;        // nothing: evaluate() only
   std::optional<StepProgram> accumulate;  // where one step takes several batches
@@ -79,6 +87,7 @@ class Stepper {
 
  private:
   struct Runner;  // a program with its context and borders
+  void add_spares(const Runner& runner);
 
   // That with all states.
   const StepLayout& layout() const {
@@ -87,7 +96,7 @@ class Stepper {
 
   StepPrograms programs_;
   std::vector<Tensor> states_;
-  std::vector<Tensor> spare_;  // of the states that a step changes: the next values
+  std::vector<Tensor> spare_;  // the next values of changed states, but for those that change in place
   std::map<std::string, size_t> by_name_;
   std::unique_ptr<Runner> step_;  // null as its program
   std::unique_ptr<Runner> accumulate_;

@@ -80,7 +80,8 @@ const dlc_model& sum_model() {
                                   .constants_size = 0,
                                   .bind = bind,
                                   .run = run,
-                                  .runtime = &dlc_model_runtime};
+                                  .runtime = &dlc_model_runtime,
+                                  .in_place = nullptr};
   return model;
 }
 

@@ -1,0 +1,109 @@
+#include "passes/in_place.h"
+
+#include <gtest/gtest.h>
+
+#include "ir/kernel/text.h"
+
+namespace dlc::passes {
+namespace {
+
+// Whether output 0 may be given the memory of input 0 in a program with these kernels.
+bool may_share(const std::string& kernels, const std::string& output = "f32[8, 4]") {
+  const ir::Program program = ir::parse_program(R"(program "step"
+%0 = input f32[8, 4] at 0 "w"
+%1 = input f32[8, 4] at 1 "g"
+%2 = output )" + output + R"( at 0 "next"
+%3 = output f32[8, 4] at 1 "other"
+)" + kernels);
+  return in_place_outputs(program, {0, -1})[0] == 0;
+}
+
+constexpr const char* kUpdate = R"(kernel "sub" "Sub" {
+  parallel v0 in 0..8 {
+    vector v1 in 0..4 {
+      %2[v0, v1] = %0[v0, v1] - %1[v0, v1]
+    }
+  }
+}
+)";
+constexpr const char* kReader = R"(kernel "neg" "Neg" {
+  parallel v2 in 0..8 {
+    vector v3 in 0..4 {
+      %3[v2, v3] = neg(%0[v2, v3])
+    }
+  }
+}
+)";
+
+TEST(InPlace, TakesWhatIsReadOnlyToBeReplaced) {
+  EXPECT_TRUE(may_share(kUpdate));
+  EXPECT_TRUE(may_share(std::string(kReader) + kUpdate));
+}
+
+// A long vector is cut into tasks.
+TEST(InPlace, TakesChunksOfOneVector) {
+  const ir::Program program = ir::parse_program(R"(program "step"
+%0 = input f32[9000] at 0 "w"
+%1 = output f32[9000] at 0 "next"
+kernel "neg" "Neg" {
+  parallel v0 in 0..2 {
+    vector v1 in v0 * 8192..min(v0 * 8192 + 8192, 9000) {
+      %1[v1] = neg(%0[v1])
+    }
+  }
+}
+)");
+  EXPECT_EQ(in_place_outputs(program, {0}), std::vector<int>{0});
+}
+
+TEST(InPlace, LeavesWhatIsReadLater) { EXPECT_FALSE(may_share(std::string(kUpdate) + kReader)); }
+
+TEST(InPlace, LeavesOtherElementsOfOneKernel) {
+  EXPECT_FALSE(may_share(R"(kernel "shift" "Slice" {
+  parallel v0 in 0..8 {
+    vector v1 in 0..4 {
+      %2[v0, v1] = %0[7 - v0, v1]
+    }
+  }
+}
+)"));
+  // Each row is summed while the rows before it are written.
+  EXPECT_FALSE(may_share(R"(kernel "sum" "ReduceSum" {
+  parallel v0 in 0..8 {
+    parallel v1 in 0..4 {
+      let v4 = 0.0
+      for v5 in 0..4 {
+        reduce v4 sum %0[v0, v5]
+      }
+      %2[v0, v1] = v4
+    }
+  }
+}
+)"));
+}
+
+TEST(InPlace, LeavesWhatIsWrittenRepeatedly) {
+  EXPECT_FALSE(may_share(R"(kernel "repeat" "Sub" {
+  parallel v0 in 0..8 {
+    parallel v1 in 0..4 {
+      for v6 in 0..3 {
+        %2[v0, v1] = %0[v0, v1] - %1[v0, v1]
+      }
+    }
+  }
+}
+)"));
+}
+
+TEST(InPlace, LeavesOtherShapes) {
+  EXPECT_FALSE(may_share(R"(kernel "row" "Slice" {
+  vector v1 in 0..4 {
+    %2[v1] = %1[0, v1]
+  }
+}
+)",
+                         "f32[4]"));
+}
+
+}  // namespace
+}  // namespace dlc::passes
