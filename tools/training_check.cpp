@@ -154,16 +154,17 @@ int check_gradients(const std::string& model, const TrainingFlags& flags) {
 }
 
 int bench_step(const std::string& model, const TrainingFlags& flags, const StepBenchOptions& options) {
-  const TrainableModel opened = open_model(model, prepare_model(model, flags), flags);
+  TrainableModel opened = open_model(model, prepare_model(model, flags), flags);
   const auto start = std::chrono::steady_clock::now();
   const FittedStep fitted = compile_fitted(opened, *opened.graph, flags, StepKind::kStep,
                                            {.cpu = flags.cpu, .profile = !options.profile.empty()});
   const training::StepProgram& step = fitted.step;
   const std::chrono::duration<double, std::milli> compiled = std::chrono::steady_clock::now() - start;
   std::vector<Tensor> tensors = inputs_of(step.layout, opened.states(), flags, learning_rate(flags));
-  // The step changes its states, which must not be those of the model.
+  // The step changes its states, which must not be those of the model; that is of no more use.
   std::vector<Value> inputs;
   for (Tensor& tensor : tensors) inputs.push_back(training::copy_of(std::exchange(tensor, {})));
+  opened = {};
   if (!options.profile.empty()) {
     write_profile(step.program, inputs, flags.threads, options.seconds, options.profile);
     return kExitDone;

@@ -55,7 +55,7 @@ struct FittedStep {
   training::StepProgram step;
   passes::Recompute what;
   passes::RecomputePlan plan;
-  int64_t bytes = 0;  // that a step takes: intermediate values, and the states, twice
+  int64_t bytes = 0;  // that a step takes: intermediate values and states
 };
 FittedStep compile_fitted(const TrainableModel& model, const ir::Graph& graph, const TrainingFlags& flags,
                           passes::StepKind kind, const codegen::CompileOptions& options);

@@ -132,9 +132,11 @@ class Session {
                                                 .threads = flags_.loader_threads});
   }
 
+  // The last that is done with the model: what it takes is given up.
   training::Trainer make_trainer() {
     training::Trainer trainer(*stepper_, *training_, validation_ ? &*validation_ : nullptr, trainer_options_);
     trainer.set_model_hash(model_.hash());
+    model_ = {};
     return trainer;
   }
 
