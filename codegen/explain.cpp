@@ -27,6 +27,11 @@ std::string how_product(const ir::Program& program, const ir::Contraction& c, co
   const ir::Buffer& b = program.buffer(ir::root_of(program, c.b.buffer));
   const std::string packed =
       b.kind == ir::BufferKind::kConstant ? "packed weights" : "weights packed at run time";
+  if (c.has_parts()) {
+    const std::string in = c.schedule.group > 1 ? "int8 contraction, " + bytes_by(target)
+                                                : fmt::format("{} contraction", name(c.parts.type));
+    return fmt::format("{}, {} weights unpacked in registers, scales by blocks", in, name(b.dtype));
+  }
   if (c.schedule.group == 1) {
     return fmt::format("{} contraction, register tiles, {}", name(c.accumulator_type), packed);
   }

@@ -11,6 +11,7 @@
 #include "passes/schedule/loop_nest.h"
 #include "passes/schedule/merge_taps.h"
 #include "passes/schedule/pack.h"
+#include "passes/schedule/pack_blocks.h"
 #include "passes/schedule/pack_bytes.h"
 #include "passes/schedule/winograd_weights.h"
 
@@ -67,6 +68,7 @@ void schedule_contraction(ir::Program& program, ir::Region& region, size_t& at, 
     const DType narrow = c.accumulator_type;
     if (is_float(narrow)) {
       c.accumulator_type = DType::kDouble;
+      if (c.has_parts()) c.parts.term = ir::cast(c.parts.term, DType::kDouble);
       c.epilogue = ir::substitute(c.epilogue, [&](ir::VarId v) {
         return v == sum ? ir::cast(ir::var(sum, DType::kDouble), narrow) : ir::Expr();
       });
@@ -74,7 +76,10 @@ void schedule_contraction(ir::Program& program, ir::Region& region, size_t& at, 
   } else {
     collapse_axes(program, c);
     std::vector<ir::Kernel> packs;
-    if (c.schedule.winograd_tile != 0) {
+    if (c.has_parts()) {
+      const std::optional<GemmForm> form = gemm_form(program, c);
+      if (form && is_block_product(program, c, *form)) pack_blocks(program, c, *form);
+    } else if (c.schedule.winograd_tile != 0) {
       schedule_winograd(program, c, winograd_form(program, c).value(), c.schedule.winograd_tile);
     } else if (std::optional<DepthwiseForm> depthwise = depthwise_form(program, c)) {
       packs = schedule_depthwise(program, c, *depthwise);
@@ -93,7 +98,7 @@ void schedule_contraction(ir::Program& program, ir::Region& region, size_t& at, 
     at += steps.size();
     region.steps.insert(here, steps.begin(), steps.end());
     if (is_scheduled) return;
-    sum_along_runs(program, c);
+    if (!c.has_parts()) sum_along_runs(program, c);
   }
   ir::LoopNest nest = contraction_to_loops(program, c);
   kernel.body = std::move(nest);

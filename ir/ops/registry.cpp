@@ -17,7 +17,7 @@ constexpr void (*kFamilies[])(OpRegistry&) = {
     register_recurrent,   register_random,        register_quantization,
     register_attention,   register_contrib,       register_linear_algebra,
     register_ml,          register_training,      register_values,
-    register_internal,    register_contrib_array,
+    register_internal,    register_contrib_array, register_block_product,
 };
 
 }  // namespace
