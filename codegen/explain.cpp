@@ -72,7 +72,8 @@ std::string how(const ir::Program& program, const ir::Kernel& kernel, const Targ
   if (const auto* call = std::get_if<ir::Call>(&kernel.body)) return "runtime kernel " + call->symbol;
   if (std::holds_alternative<ir::Attention>(kernel.body)) return "attention in one kernel";
   const bool vectors = has_vector_loop(std::get<ir::LoopNest>(kernel.body).body);
-  return vectors ? "loops, vectorised" : "loops";
+  const std::string text = vectors ? "loops, vectorised" : "loops";
+  return kernel.note.empty() ? text : text + ": " + kernel.note;
 }
 
 }  // namespace

@@ -278,6 +278,7 @@ struct Kernel {
   std::string name;    // "conv2d+relu": operators that it holds, for profiles
   std::string origin;  // the graph node(s), for messages
   std::variant<LoopNest, Contraction, Attention, Call> body;
+  std::string note = {};  // why it is scheduled in no better way, for people; no part of the text form
 };
 
 // ---- Control flow
