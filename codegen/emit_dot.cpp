@@ -30,46 +30,40 @@ DotKind dot_kind(const Target& target) {
   return target.has_vnni ? DotKind::kVnni : DotKind::kPairs;
 }
 
-DotEmitter::DotEmitter(KernelEmitter& emitter, bool flips)
-    : builder_(emitter.builder), kind_(dot_kind(emitter.target)), flips_(flips) {}
+DotEmitter::DotEmitter(KernelEmitter& emitter, DotSigns signs)
+    : builder_(emitter.builder), kind_(dot_kind(emitter.target)), signs_(signs) {}
 
 // With 16 or 32 bits a lane, a byte of a column is brought to the lower end of its lane and the ones above it
 // are cut off by shifts. For pairs these are the bytes of even and of odd positions: the products of both add
 // up in the same lanes.
-std::vector<llvm::Value*> DotEmitter::prepare_b(llvm::Value* bytes) {
-  const unsigned lanes = lanes_of(bytes) / 4;
-  if (kind_ == DotKind::kVnni) return {bytes};
+std::vector<llvm::Value*> DotEmitter::widened(llvm::Value* bytes, int lanes, bool is_signed) {
+  const bool pairs = kind_ == DotKind::kPairs;
+  const uint64_t bits = pairs ? 16 : 32;
+  auto* type = llvm::FixedVectorType::get(builder_.getIntNTy(static_cast<unsigned>(bits)),
+                                          static_cast<unsigned>(lanes * (pairs ? 2 : 1)));
+  llvm::Value* group = builder_.CreateBitCast(bytes, type);
   std::vector<llvm::Value*> parts;
-  if (kind_ == DotKind::kPairs) {
-    auto* type = llvm::FixedVectorType::get(builder_.getInt16Ty(), lanes * 2);
-    llvm::Value* pairs = builder_.CreateBitCast(bytes, type);
-    return {builder_.CreateAShr(builder_.CreateShl(pairs, 8), 8), builder_.CreateAShr(pairs, 8)};
-  }
-  llvm::Value* group =
-      builder_.CreateBitCast(bytes, llvm::FixedVectorType::get(builder_.getInt32Ty(), lanes));
-  for (uint64_t i = 0; i < 4; ++i) {
-    parts.push_back(builder_.CreateAShr(builder_.CreateShl(group, 24 - 8 * i), 24));
+  for (uint64_t i = 0; i < bits / 8; ++i) {
+    llvm::Value* top = builder_.CreateShl(group, bits - 8 - 8 * i);
+    parts.push_back(is_signed ? builder_.CreateAShr(top, bits - 8) : builder_.CreateLShr(top, bits - 8));
   }
   return parts;
+}
+
+std::vector<llvm::Value*> DotEmitter::prepare_b(llvm::Value* bytes) {
+  if (kind_ == DotKind::kVnni) return {bytes};
+  return widened(bytes, static_cast<int>(lanes_of(bytes) / 4), signs_ != DotSigns::kSignedByUnsigned);
 }
 
 std::vector<llvm::Value*> DotEmitter::prepare_a(llvm::Value* bytes, int lanes) {
   const auto count = static_cast<unsigned>(lanes);
   llvm::Value* group = builder_.CreateVectorSplat(count, bytes);
-  if (flips_) group = builder_.CreateXor(group, llvm::ConstantInt::get(group->getType(), kSignBits));
+  if (signs_ == DotSigns::kFlippedBySigned)
+    group = builder_.CreateXor(group, llvm::ConstantInt::get(group->getType(), kSignBits));
   if (kind_ == DotKind::kVnni) {
     return {builder_.CreateBitCast(group, llvm::FixedVectorType::get(builder_.getInt8Ty(), count * 4))};
   }
-  if (kind_ == DotKind::kPairs) {
-    auto* type = llvm::FixedVectorType::get(builder_.getInt16Ty(), count * 2);
-    llvm::Value* pairs = builder_.CreateBitCast(group, type);
-    return {builder_.CreateAnd(pairs, llvm::ConstantInt::get(type, 0xff)), builder_.CreateLShr(pairs, 8)};
-  }
-  std::vector<llvm::Value*> parts;
-  for (uint64_t i = 0; i < 4; ++i) {
-    parts.push_back(builder_.CreateLShr(builder_.CreateShl(group, 24 - 8 * i), 24));
-  }
-  return parts;
+  return widened(group, lanes, signs_ == DotSigns::kSignedByUnsigned);
 }
 
 std::vector<llvm::Value*> DotEmitter::ones(int lanes, int count) {
@@ -90,7 +84,8 @@ llvm::Value* DotEmitter::add(const std::vector<llvm::Value*>& a, const std::vect
     const ID id =
         of_width(lanes_of(sum), llvm::Intrinsic::x86_avx512_vpdpbusd_128,
                  llvm::Intrinsic::x86_avx512_vpdpbusd_256, llvm::Intrinsic::x86_avx512_vpdpbusd_512);
-    return builder_.CreateIntrinsic(id, {}, {sum, a[0], b[0]});
+    const bool swapped = signs_ == DotSigns::kSignedByUnsigned;
+    return builder_.CreateIntrinsic(id, {}, {sum, swapped ? b[0] : a[0], swapped ? a[0] : b[0]});
   }
   for (size_t i = 0; i < a.size(); ++i) {
     llvm::Value* product =

@@ -1,4 +1,4 @@
-// Sums of products of bytes, four along K in one step: of unsigned bytes of A and signed bytes of B.
+// Sums of products of bytes, four along K in one step, where one factor is unsigned and the other one signed.
 #pragma once
 
 #include "codegen/emit.h"
@@ -13,10 +13,15 @@ enum class DotKind : uint8_t {
 };
 DotKind dot_kind(const Target& target);
 
+enum class DotSigns : uint8_t {
+  kUnsignedBySigned,
+  kFlippedBySigned,   // the bytes of A are signed and become unsigned by their highest bit
+  kSignedByUnsigned,  // those of B are unsigned
+};
+
 class DotEmitter {
  public:
-  // `flips`: the bytes of A are signed and become unsigned by their highest bit.
-  DotEmitter(KernelEmitter& emitter, bool flips);
+  DotEmitter(KernelEmitter& emitter, DotSigns signs);
 
   // What the steps of all rows share of one vector of B, <4 * lanes x i8>: four bytes a column.
   std::vector<llvm::Value*> prepare_b(llvm::Value* bytes);
@@ -28,11 +33,12 @@ class DotEmitter {
   std::vector<llvm::Value*> ones(int lanes, int count);
 
  private:
+  std::vector<llvm::Value*> widened(llvm::Value* bytes, int lanes, bool is_signed);
   llvm::Value* multiply_pairs(llvm::Value* a, llvm::Value* b);
 
   llvm::IRBuilder<>& builder_;
   DotKind kind_;
-  bool flips_;
+  DotSigns signs_;
 };
 
 }  // namespace dlc::codegen

@@ -9,6 +9,7 @@
 #include "codegen/accumulate.h"
 #include "codegen/emit_dot.h"
 #include "codegen/emit_kernel.h"
+#include "codegen/emit_nibbles.h"
 #include "runtime/error.h"
 
 namespace dlc::codegen {
@@ -78,6 +79,10 @@ class TileEmitter {
       for (const Column& column : columns_) accumulators_.push_back(zero_slot(element, column.lanes));
       if (p_.contraction.schedule.row_sum != VarId::kNone)
         row_sums_.push_back(zero_slot(element, p_.plan.lanes));
+      if (p_.contraction.has_parts()) {
+        llvm::Type* part = emitter_.scalar_type(p_.contraction.parts.type);
+        for (const Column& column : columns_) partial_.push_back(zero_slot(part, column.lanes));
+      }
       llvm::Value* row = builder_.CreateAdd(first_row_, emitter_.index(r));
       coordinates_.push_back(unflatten(emitter_, row, extents(p_.form.m)));
     }
@@ -113,11 +118,17 @@ class TileEmitter {
     return accumulators_[static_cast<size_t>(row) * columns_.size() + column];
   }
 
+  // What the products of a row and a column vector are added to first.
+  llvm::AllocaInst* product_sum(int row, size_t column) const {
+    if (partial_.empty()) return accumulator(row, column);
+    return partial_[static_cast<size_t>(row) * columns_.size() + column];
+  }
+
   // Loops over the taps; the innermost sums along k.
   void sum_windows(size_t depth) {
     if (depth == p_.form.windows.size()) {
-      sum_k();
-      return;
+      if (p_.contraction.has_parts()) return sum_part();
+      return sum_k();
     }
     const ContractionAxis& axis = p_.form.windows[depth];
     emit_for(builder_, emitter_.index(0), emitter_.dim(axis.extent), emitter_.index(1), "tap",
@@ -196,6 +207,107 @@ class TileEmitter {
              });
   }
 
+  // ---- Parts: runs of weights of 4 or 8 bits ----
+
+  // Elements along k that lie in one byte of B, beside each other where A is of bytes.
+  int halves() const { return p_.program.buffer(p_.contraction.b.buffer).dtype == DType::kUint4 ? 2 : 1; }
+
+  llvm::Value* part_pointer(int panel) {
+    const ir::Operand& b = p_.contraction.b;
+    const ContractionAxis& part = p_.form.windows[0];
+    llvm::Value* number = builder_.CreateAdd(first_panel_, emitter_.index(panel));
+    number =
+        builder_.CreateAdd(builder_.CreateMul(number, emitter_.dim(part.extent)), emitter_.vars.at(part.var));
+    const int64_t bytes = p_.form.k.extent.value() * kPanel / halves();
+    return builder_.CreateGEP(builder_.getInt8Ty(), emitter_.root_pointer(b.buffer),
+                              builder_.CreateMul(number, emitter_.index(bytes)));
+  }
+
+  void sum_part() {
+    for (llvm::AllocaInst* slot : partial_)
+      builder_.CreateStore(llvm::Constant::getNullValue(slot->getAllocatedType()), slot);
+    Streams streams;
+    for (int r = 0; r < rows_; ++r) streams.rows.push_back(row_pointer(r));
+    for (int j = 0; j < panels_; ++j) streams.panels.push_back(part_pointer(j));
+    const int span = p_.contraction.schedule.group;
+    const int64_t steps = p_.form.k.extent.value() / (span * halves());
+    DotEmitter dot(emitter_, DotSigns::kSignedByUnsigned);
+    emit_for(builder_, emitter_.index(0), emitter_.index(steps), emitter_.index(1), "k",
+             [&](llvm::Value* k) { add_step(dot, streams, k, span); });
+    add_terms();
+  }
+
+  void add_step(DotEmitter& dot, const Streams& streams, llvm::Value* step, int span) {
+    const ir::Operand &a = p_.contraction.a, &b = p_.contraction.b;
+    const DType a_type = p_.program.buffer(a.buffer).dtype, b_type = p_.program.buffer(b.buffer).dtype;
+    const int64_t zero = b.zero_point ? b.zero_point->integer : 0;
+    std::vector<std::vector<llvm::Value*>> columns;  // by half
+    columns.resize(static_cast<size_t>(halves()));
+    for (const Column& column : columns_) {
+      auto* type =
+          llvm::FixedVectorType::get(builder_.getInt8Ty(), static_cast<unsigned>(column.lanes * span));
+      llvm::Value* offset = builder_.CreateMul(step, emitter_.index(kPanel * span));
+      offset = builder_.CreateAdd(offset, emitter_.index(column.offset * span));
+      llvm::Value* at =
+          builder_.CreateGEP(builder_.getInt8Ty(), streams.panels[static_cast<size_t>(column.panel)], offset);
+      llvm::Value* bytes = builder_.CreateAlignedLoad(type, at, llvm::Align(4));
+      const std::vector<llvm::Value*> parts =
+          span > 1 ? halves_of(builder_, bytes, b_type) : float_halves_of(emitter_, bytes, b_type, zero);
+      for (size_t half = 0; half < parts.size(); ++half) columns[half].push_back(parts[half]);
+    }
+    llvm::Value* a_step = emitter_.dim(stride_of_k(a));
+    for (int half = 0; half < halves(); ++half) {
+      llvm::Value* group = builder_.CreateMul(step, emitter_.index(halves()));
+      group = builder_.CreateAdd(group, emitter_.index(half));
+      const std::vector<llvm::Value*>& vectors = columns[static_cast<size_t>(half)];
+      if (span > 1) {
+        add_dots(dot, streams, group, vectors);
+      } else {
+        add_rows(streams, builder_.CreateMul(group, a_step), a_type, vectors);
+      }
+    }
+  }
+
+  void add_dots(DotEmitter& dot, const Streams& streams, llvm::Value* group,
+                const std::vector<llvm::Value*>& columns) {
+    std::vector<std::vector<llvm::Value*>> prepared;
+    for (llvm::Value* column : columns) prepared.push_back(dot.prepare_b(column));
+    for (int r = 0; r < rows_; ++r) {
+      llvm::Value* bytes =
+          load_group(streams.rows[static_cast<size_t>(r)], group, p_.contraction.schedule.group);
+      for (size_t c = 0; c < columns_.size(); ++c) {
+        llvm::AllocaInst* slot = product_sum(r, c);
+        llvm::Value* sum = builder_.CreateLoad(slot->getAllocatedType(), slot);
+        builder_.CreateStore(dot.add(dot.prepare_a(bytes, columns_[c].lanes), prepared[c], sum), slot);
+      }
+    }
+  }
+
+  void add_terms() {
+    const ir::PartialSums& parts = p_.contraction.parts;
+    const Dim& n = p_.form.n.extent;
+    for (int r = 0; r < rows_; ++r) {
+      set_vars(p_.form.m, coordinates_[static_cast<size_t>(r)]);
+      for (size_t c = 0; c < columns_.size(); ++c) {
+        const Column& column = columns_[c];
+        llvm::Value* first = builder_.CreateAdd(first_panel_, emitter_.index(column.panel));
+        first = builder_.CreateAdd(builder_.CreateMul(first, emitter_.index(kPanel)),
+                                   emitter_.index(column.offset));
+        emitter_.vars.erase(p_.form.n.var);
+        emitter_.lanes = {p_.form.n.var, column.lanes, first, nullptr};
+        if (n.value() % kPanel != 0)
+          emitter_.lanes.mask =
+              lanes_below(emitter_, builder_.CreateSub(emitter_.dim(n), first), column.lanes);
+        llvm::AllocaInst *part = product_sum(r, c), *slot = accumulator(r, c);
+        emitter_.vars[parts.sum] = builder_.CreateLoad(part->getAllocatedType(), part);
+        llvm::Value* term = emitter_.emit_vector(parts.term);
+        emitter_.lanes = {};
+        llvm::Value* sum = builder_.CreateLoad(slot->getAllocatedType(), slot);
+        builder_.CreateStore(builder_.CreateFAdd(sum, term), slot);
+      }
+    }
+  }
+
   // Bytes from the first panel of the tile to the one numbered `panel`.
   llvm::Value* panel_distance(int panel) {
     llvm::Value* first = builder_.CreatePtrToInt(panel_pointer(0), builder_.getInt64Ty());
@@ -235,10 +347,10 @@ class TileEmitter {
     for (int r = 0; r < rows_; ++r) {
       llvm::Value* at = builder_.CreateGEP(element_type, streams.rows[static_cast<size_t>(r)], a_offset);
       llvm::Value* element = emitter_.convert(builder_.CreateAlignedLoad(element_type, at, align), a_type,
-                                              p_.contraction.accumulator_type);
+                                              p_.contraction.product_type());
       for (size_t c = 0; c < columns_.size(); ++c) {
         llvm::Value* splat = builder_.CreateVectorSplat(static_cast<unsigned>(columns_[c].lanes), element);
-        llvm::AllocaInst* slot = accumulator(r, c);
+        llvm::AllocaInst* slot = product_sum(r, c);
         llvm::Value* sum = builder_.CreateLoad(slot->getAllocatedType(), slot);
         builder_.CreateStore(multiply_add(emitter_, splat, columns[c], sum), slot);
       }
@@ -248,7 +360,8 @@ class TileEmitter {
   // ---- Bytes, in groups along k ----
 
   void sum_groups(const Streams& streams) {
-    DotEmitter dot(emitter_, p_.program.buffer(p_.contraction.a.buffer).dtype == DType::kInt8);
+    const bool flips = p_.program.buffer(p_.contraction.a.buffer).dtype == DType::kInt8;
+    DotEmitter dot(emitter_, flips ? DotSigns::kFlippedBySigned : DotSigns::kUnsignedBySigned);
     const Dim& depth = p_.form.k.extent;
     const int group = p_.contraction.schedule.group;
     llvm::Value* whole = emitter_.dim(ir::floor_div(depth, Dim(group)));
@@ -389,8 +502,9 @@ class TileEmitter {
   llvm::Value* scratch_;
   llvm::Value* first_panel_;
   llvm::Value* ahead_ = nullptr;
-  std::vector<llvm::AllocaInst*> accumulators_;         // of each row, by column vector
-  std::vector<llvm::AllocaInst*> row_sums_;             // of A, in every lane; empty if they are not needed
+  std::vector<llvm::AllocaInst*> accumulators_;  // of each row, by column vector
+  std::vector<llvm::AllocaInst*> partial_;       // the same, of the current part; empty if there are none
+  std::vector<llvm::AllocaInst*> row_sums_;      // of A, in every lane; empty if they are not needed
   std::vector<std::vector<llvm::Value*>> coordinates_;  // of each row, along the M axes
 };
 

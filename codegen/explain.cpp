@@ -28,6 +28,11 @@ std::string how_product(const ir::Program& program, const ir::Contraction& c, co
   const ir::Buffer& b = program.buffer(ir::root_of(program, c.b.buffer));
   const std::string packed =
       b.kind == ir::BufferKind::kConstant ? "packed weights" : "weights packed at run time";
+  if (c.has_parts()) {
+    const std::string in = c.schedule.group > 1 ? "int8 contraction, " + bytes_by(target)
+                                                : fmt::format("{} contraction", name(c.parts.type));
+    return fmt::format("{}, {} weights unpacked in registers, scales by blocks", in, name(b.dtype));
+  }
   if (c.schedule.group == 1) {
     return fmt::format("{} contraction, register tiles, {}", name(c.accumulator_type), packed);
   }
@@ -69,7 +74,8 @@ std::string how(const ir::Program& program, const ir::Kernel& kernel, const Targ
   if (const auto* call = std::get_if<ir::Call>(&kernel.body)) return "runtime kernel " + call->symbol;
   if (std::holds_alternative<ir::Attention>(kernel.body)) return "attention in one kernel";
   const bool vectors = has_vector_loop(std::get<ir::LoopNest>(kernel.body).body);
-  return vectors ? "loops, vectorised" : "loops";
+  const std::string text = vectors ? "loops, vectorised" : "loops";
+  return kernel.note.empty() ? text : text + ": " + kernel.note;
 }
 
 }  // namespace

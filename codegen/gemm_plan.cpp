@@ -54,9 +54,9 @@ double product_cycles(const Target& target, int vectors, int64_t rows, int64_t p
 }
 
 // Rows and accumulators of a tile of bytes that fits the registers beside what is prepared of A and B.
-void plan_byte_tile(const Target& target, bool row_sums, GemmPlan& plan) {
+void plan_byte_tile(const Target& target, bool row_sums, int halves, GemmPlan& plan) {
   const DotKind kind = dot_kind(target);
-  const int parts = kind == DotKind::kVnni ? 1 : kind == DotKind::kPairs ? 2 : 4;
+  const int parts = halves * (kind == DotKind::kVnni ? 1 : kind == DotKind::kPairs ? 2 : 4);
   const int product = kind == DotKind::kVnni ? 0 : 1, ones = row_sums ? 1 : 0;
   const int free = target.vector_registers - parts - product - ones;
   auto fits = [&](int rows, int panels) {
@@ -101,7 +101,14 @@ GemmPlan plan_gemm(const Target& target, const ir::Program& program, const ir::C
   const bool wide = target.vector_registers >= 32;
   plan.max_accumulators = wide ? 24 : 12;
   plan.rows = std::clamp(wide ? kMaxRows : 12 / plan.vectors, 1, kMaxRows);
-  if (c.schedule.group > 1) plan_byte_tile(target, c.schedule.row_sum != ir::VarId::kNone, plan);
+  const int halves = program.buffer(c.b.buffer).dtype == DType::kUint4 ? 2 : 1;
+  if (c.schedule.group > 1) {
+    plan_byte_tile(target, c.schedule.row_sum != ir::VarId::kNone, halves, plan);
+  } else if (halves > 1) {
+    // Beside both halves of the weights.
+    if (!wide) plan.rows = 4;
+    plan.max_accumulators -= 2 * plan.rows;
+  }
 
   const int64_t m = total_extent(form.m, kUnknownExtent);
   const int64_t batch = total_extent(form.batch, 1);

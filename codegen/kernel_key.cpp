@@ -53,6 +53,10 @@ class KeyWriter {
       access(operand->buffer, operand->index);
       if (operand->zero_point) expr(operand->zero_point);
     }
+    if (c.has_parts()) {
+      put(" parts {} {} {}", variable(c.parts.axis), static_cast<int>(c.parts.type), variable(c.parts.sum));
+      expr(c.parts.term);
+    }
     put(" out {}", variable(c.accumulator));
     if (c.schedule.row_sum != VarId::kNone) put(" rows {}", variable(c.schedule.row_sum));
     access(c.out, c.out_index);

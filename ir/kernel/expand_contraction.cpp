@@ -38,7 +38,7 @@ bool is_summed(AxisRole role) { return role == AxisRole::kK || role == AxisRole:
 
 Expr operand_value(const Operand& operand, const Contraction& contraction, const Program& program) {
   const Buffer& buffer = program.buffer(operand.buffer);
-  const DType type = contraction.accumulator_type;
+  const DType type = contraction.product_type();
   Expr value = cast(load(operand.buffer, buffer.dtype, operand.index), type);
   if (operand.zero_point) value = value - cast(operand.zero_point, type);
   if (!operand.padded) return value;
@@ -63,22 +63,34 @@ Expr grouped_value(const Operand& operand, const Contraction& contraction, const
 LoopNest expand_contraction(const Contraction& contraction, const Program& program) {
   std::vector<VarId> outer, summed;
   Shape outer_shape, summed_shape;
+  Dim parts = 1;
   for (const ContractionAxis& axis : contraction.axes) {
+    if (axis.var == contraction.parts.axis) {
+      parts = axis.extent;
+      continue;
+    }
     (is_summed(axis.role) ? summed : outer).push_back(axis.var);
     (is_summed(axis.role) ? summed_shape : outer_shape).push_back(axis.extent);
   }
   const ContractionSchedule& schedule = contraction.schedule;
-  const Expr a = schedule.group > 1 ? grouped_value(contraction.a, contraction, program)
-                                    : operand_value(contraction.a, contraction, program);
+  const Expr a = schedule.group > 1 && !contraction.has_parts()
+                     ? grouped_value(contraction.a, contraction, program)
+                     : operand_value(contraction.a, contraction, program);
   const Expr product = a * operand_value(contraction.b, contraction, program);
-  const Expr zero = constant(contraction.accumulator_type, 0);
-  Block body = {let(contraction.accumulator, zero)};
-  Block terms = {reduce_into(contraction.accumulator, Combiner::kSum, product)};
+  const Expr zero = constant(contraction.product_type(), 0);
+  const VarId sum = contraction.has_parts() ? contraction.parts.sum : contraction.accumulator;
+  Block body = {let(sum, zero)};
+  Block terms = {reduce_into(sum, Combiner::kSum, product)};
   if (schedule.row_sum != VarId::kNone) {
     body.push_back(let(schedule.row_sum, zero));
     terms.push_back(reduce_into(schedule.row_sum, Combiner::kSum, a));
   }
   for (Stmt& stmt : nest(summed, summed_shape, 0, std::move(terms))) body.push_back(std::move(stmt));
+  if (contraction.has_parts()) {
+    body.push_back(reduce_into(contraction.accumulator, Combiner::kSum, contraction.parts.term));
+    body = {for_loop(contraction.parts.axis, dim(parts), LoopKind::kSerial, std::move(body))};
+    body.insert(body.begin(), let(contraction.accumulator, constant(contraction.accumulator_type, 0)));
+  }
   body.push_back(store(contraction.out, contraction.out_index, epilogue_value(contraction, program)));
   return {nest(outer, outer_shape, outer.size(), std::move(body))};
 }

@@ -98,6 +98,7 @@ void kernel_exprs(KernelT& kernel, const F& f) {
     operand_exprs(contraction->a, f);
     operand_exprs(contraction->b, f);
     for (auto& i : contraction->out_index) f(i);
+    if (contraction->parts.term) f(contraction->parts.term);
     if (contraction->epilogue) f(contraction->epilogue);
   } else if (auto* attention = std::get_if<Attention>(&kernel.body)) {
     attention_exprs(*attention, f);

@@ -168,9 +168,20 @@ struct ContractionSchedule {
   // [N / panel][K / group][panel][group], zero-filled. The sum is that of B as it is and of A as
   // unsigned_byte() has it: zero points are the epilogue's business. What is padded of A reads as its zero
   // point.
+  // With partial sums, A and B are as they are, and B may be of less than 8 bits.
   int group = 1;
   // The sum of A alone over kK and kWindow, for the epilogue; kNone where that does not need it.
   VarId row_sum = VarId::kNone;
+};
+
+// Sums of parts of a contraction that have factors of their own, as weights have that are quantised in
+// blocks: the accumulator is the sum of the terms of all parts.
+struct PartialSums {
+  VarId axis = VarId::kNone;  // kK: a part is one setting of it; kNone: the contraction has no parts
+  VarId sum = VarId::kNone;   // of A[...] * B[...] over the other summed axes, of `type`
+  DType type = DType::kUndefined;
+  Expr term = {};  // of the accumulator's type: an expression of `sum`, of `axis`, of the output axes'
+                   // variables and of loads
 };
 
 // out[out_index] = epilogue(sum over kK, kWindow of A[...] * B[...]) for all kBatch, kM, kN axes. The sum is
@@ -182,10 +193,15 @@ struct Contraction {
   Operand b;
   VarId accumulator = VarId::kNone;
   DType accumulator_type = DType::kFloat;
+  PartialSums parts = {};
   BufferId out = BufferId::kNone;
   std::vector<Expr> out_index;
   Expr epilogue;
   ContractionSchedule schedule = {};
+
+  bool has_parts() const { return parts.axis != VarId::kNone; }
+  // In which A * B is summed first.
+  DType product_type() const { return has_parts() ? parts.type : accumulator_type; }
 };
 
 // ---- Attention
@@ -262,6 +278,7 @@ struct Kernel {
   std::string name;    // "conv2d+relu": operators that it holds, for profiles
   std::string origin;  // the graph node(s), for messages
   std::variant<LoopNest, Contraction, Attention, Call> body;
+  std::string note = {};  // why it is scheduled in no better way, for people; no part of the text form
 };
 
 // ---- Control flow

@@ -320,6 +320,14 @@ Contraction ProgramReader::contraction() {
   result.accumulator_type = exprs_.type();
   result.accumulator = exprs_.variable();
   exprs_.declare(result.accumulator, result.accumulator_type);
+  if (reader_.accept("parts")) {
+    result.parts.axis = exprs_.variable();
+    result.parts.type = exprs_.type();
+    result.parts.sum = exprs_.variable();
+    exprs_.declare(result.parts.sum, result.parts.type);
+    reader_.expect("=");
+    result.parts.term = exprs_.expression();
+  }
   VarId row_sum = VarId::kNone;
   if (reader_.accept("row_sum")) {
     row_sum = exprs_.variable();

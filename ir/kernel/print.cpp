@@ -90,6 +90,10 @@ void Printer::print(const Contraction& contraction) {
   line("a = " + operand_text(contraction.a));
   line("b = " + operand_text(contraction.b));
   line(fmt::format("sum {} {}", dlc::name(contraction.accumulator_type), var_text(contraction.accumulator)));
+  if (const PartialSums& parts = contraction.parts; contraction.has_parts()) {
+    line(fmt::format("parts {} {} {} = {}", var_text(parts.axis), dlc::name(parts.type), var_text(parts.sum),
+                     to_string(parts.term)));
+  }
   if (contraction.schedule.row_sum != VarId::kNone) line("row_sum " + var_text(contraction.schedule.row_sum));
   line(fmt::format("{} = {}", index_text(contraction.out, contraction.out_index),
                    to_string(contraction.epilogue)));

@@ -141,6 +141,27 @@ void verify_operand(const Operand& operand, const Contraction& contraction, std:
   if (!is_integer(operand.zero_point.type())) wrong("a zero point of {} is no integer", place);
 }
 
+void verify_parts(const Contraction& contraction, ExprVerifier& exprs) {
+  const PartialSums& parts = contraction.parts;
+  bool found = false;
+  for (const ContractionAxis& axis : contraction.axes) {
+    if (axis.var == parts.axis) {
+      if (axis.role != AxisRole::kK) wrong("parts along {}, which is no axis k", var_text(axis.var));
+      found = true;
+    } else if (is_summed(axis.role) && uses_var(parts.term, axis.var)) {
+      wrong("the term of a part uses {}, which is summed", var_text(axis.var));
+    }
+  }
+  if (!found) wrong("parts along {}, which is no axis", var_text(parts.axis));
+  exprs.declare(parts.sum, parts.type);
+  exprs.expression(parts.term, false);
+  exprs.forget(parts.sum);
+  if (parts.term.type() != contraction.accumulator_type) {
+    wrong("the term of a part: expected {}, found {}", dlc::name(contraction.accumulator_type),
+          dlc::name(parts.term.type()));
+  }
+}
+
 void verify_contraction(const Contraction& contraction, const Program& program, ExprVerifier& exprs) {
   for (const ContractionAxis& axis : contraction.axes) {
     exprs.declare(axis.var, DType::kInt64);
@@ -149,6 +170,7 @@ void verify_contraction(const Contraction& contraction, const Program& program, 
   }
   verify_operand(contraction.a, contraction, "a", exprs);
   verify_operand(contraction.b, contraction, "b", exprs);
+  if (contraction.has_parts()) verify_parts(contraction, exprs);
   exprs.index(contraction.out, contraction.out_index, false);
   verify_place(contraction, contraction.out_index, "the output");
   for (const ContractionAxis& axis : contraction.axes) {

@@ -103,10 +103,9 @@ Sizes sizes_of(const Node& node) {
 
 void refuse(const InferContext& context) {
   const Node& node = context.node();
-  for (size_t i : {kSink, kKeyScale, kValueScale, kQueryLengths}) {
+  for (size_t i : {kKeyScale, kValueScale, kQueryLengths}) {
     if (context.has_input(i)) context.fail("input {} is not supported", i);
   }
-  if (node.attribute<int64_t>("smooth_softmax", -1) > 0) context.fail("smooth_softmax is not supported");
   for (const char* name : {"sliding_window_cache", "kv_cache_bit_width", "qk_output"}) {
     if (!(node.attribute<int64_t>(name, 0) == 0)) context.fail("attribute '{}' is not supported", name);
   }
@@ -133,6 +132,10 @@ void check_group_inputs(const InferContext& context) {
   }
   require_rank(context, kLengths, 1);
   if (context.has_input(kCosCache)) check_angles(context, kCosCache, kSinCache);
+  if (context.has_input(kSink)) {
+    require_rank(context, kSink, 1);
+    require_equal_extents(context, context.shape(kSink)[0], heads, "one sink a head");
+  }
   if (context.node().attribute<int64_t>("do_rotary", 0) != 0 && !context.has_input(kCosCache))
     context.fail("do_rotary needs cos_cache and sin_cache");
 }
@@ -174,7 +177,13 @@ class GroupExpansion {
     form.v = cached(kPastValue, heads_of(2));
     b_.replace(node_, 1, form.k);
     b_.replace(node_, 2, form.v);
-    see_keys(form);
+    Value* const sink = sink_of_heads();
+    if (sink == nullptr) {
+      see_keys(form);
+    } else {
+      form.k = with_key_of_zeros(form.k);
+      form.v = with_key_of_zeros(form.v);
+    }
     std::optional<double> scale;
     if (node_.attribute<double>("scale", 0) != 0) scale = node_.attribute<double>("scale");
     form.steps.push_back(scale_step(b_, form.q, scale));
@@ -182,6 +191,7 @@ class GroupExpansion {
       form.steps.push_back(std::move(step));
     if (Value* bias = node_.input(kScoreBias))
       form.steps.push_back(mask_step(b_, form.q, whole(bias, form.k)));
+    if (sink != nullptr) attend_to_sink(form, sink);
     b_.replace(node_, 0, attend_merged(b_, form));
   }
 
@@ -256,7 +266,10 @@ class GroupExpansion {
       old = b_.op("Pad", {past, b_.dims({0, keys - sizes_.past}), old, b_.ints({2})},
                   {{"mode", std::string("constant")}});
     }
-    return b_.op("Where", {per_element(is_new), fresh, old});
+    // What has room behind them is zero.
+    Value* is_old = b_.op("Less", {row, zero});
+    Value* rest = past == nullptr ? old : b_.op("Where", {per_element(is_old), old, b_.like(x, 0)});
+    return b_.op("Where", {per_element(is_new), fresh, rest});
   }
 
   void see_keys(AttentionForm& form) {
@@ -269,6 +282,43 @@ class GroupExpansion {
     } else {
       form.length = b_.add(form.offset, b_.dims({length_}));
     }
+  }
+
+  // The score of one more key, which all queries see and which has no value; null where there is none.
+  Value* sink_of_heads() {
+    if (node_.input(kSink) != nullptr) {
+      Value* sink = b_.cast(node_.input(kSink), compute_type(node_.input(kQuery)->dtype()));
+      return b_.op("Unsqueeze", {sink, b_.ints({1, 2})});
+    }
+    if (node_.attribute<int64_t>("smooth_softmax", -1) <= 0) return nullptr;
+    return b_.scalar(compute_type(node_.input(kQuery)->dtype()), 0);
+  }
+
+  Value* with_key_of_zeros(Value* x) {
+    return b_.op("Pad", {x, b_.dims({0, 1}), b_.like(x, 0), b_.ints({2})},
+                 {{"mode", std::string("constant")}});
+  }
+
+  // What see_keys() says, as a mask that leaves out the last key, whose score is the sink's.
+  void attend_to_sink(AttentionForm& form, Value* sink) {
+    const Dim all = form.k->shape()[2];
+    Value* key = range(b_, all);
+    Value* first = b_.op("Unsqueeze", {past_, b_.ints({1, 2, 3})});
+    Value* query = b_.add(first, b_.op("Unsqueeze", {range(b_, length_), b_.ints({1})}));
+    Value* visible = nullptr;
+    if (node_.attribute<int64_t>("causal", 1) != 0) {
+      visible = b_.op("LessOrEqual", {key, query});
+      const auto window = node_.attribute<int64_t>("local_window_size", -1);
+      if (window > 0) {
+        Value* behind = b_.sub(query, b_.scalar(DType::kInt64, static_cast<double>(window)));
+        visible = b_.op("And", {visible, b_.op("Greater", {key, behind})});
+      }
+    } else {
+      visible = b_.op("Less", {key, b_.add(first, b_.dims({length_}))});
+    }
+    form.steps.push_back(mask_step(b_, form.q, visible));
+    Value* is_key = b_.op("Less", {key, b_.dims({all - Dim(1)})});
+    form.steps.push_back({.op = "Where", .position = 1, .operands = {is_key, sink}});
   }
 
   // A bias of fewer keys than the cache has room for.

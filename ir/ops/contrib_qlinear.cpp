@@ -24,14 +24,20 @@ Value* centered_number(Builder& b, const Node& node, size_t first) {
   return b.cast(centered(b, node, first), DType::kFloat);
 }
 
-// As multiples of the result's scale.
+// As multiples of the result's scale, with all zero points in one summand and in the order in which ONNX
+// Runtime adds, so that what is near the middle between two bytes goes to the same one.
 bool expand_add(Builder& b, Node& node) {
   Value* scale = parameter(b, node, kC);
-  auto multiples = [&](size_t first) {
-    return b.mul(centered_number(b, node, first), b.div(parameter(b, node, first + 1), scale));
+  auto zero = [&](size_t input) {
+    Value* point = parameter(b, node, input);
+    return point == nullptr ? b.like(scale, 0) : b.cast(point, DType::kFloat);
   };
-  Value* sum = b.add(multiples(kA), multiples(kB));
-  b.replace(node, 0, rounded_with_zero_point(b, node, sum, kC, node.output()->dtype()));
+  Value *a_ratio = b.div(parameter(b, node, kA + 1), scale),
+        *b_ratio = b.div(parameter(b, node, kB + 1), scale);
+  Value* fixed = b.sub(zero(kC + 1), b.add(b.mul(a_ratio, zero(kA + 2)), b.mul(b_ratio, zero(kB + 2))));
+  Value* sum = b.add(b.mul(b.cast(node.input(kA), DType::kFloat), a_ratio), fixed);
+  sum = b.add(b.mul(b.cast(node.input(kB), DType::kFloat), b_ratio), sum);
+  b.replace(node, 0, rounded(b, sum, node.output()->dtype()));
   return true;
 }
 

@@ -79,6 +79,15 @@ void infer_bits(InferContext& context) {
   context.set_output(0, Type(context.dtype(kA), std::move(shape)));
 }
 
+// [N, blocks], of the type that the node gives them
+Value* zero_points_of(Builder& b, const Node& node, const BitsForm& form) {
+  Value* points = node.input(kZeroPoints);
+  const Dim rows = form.rows, blocks = form.blocks();
+  if (points->dtype() != DType::kUint8) return b.reshape(points, {rows, blocks});
+  points = b.reshape(points, {rows, (form.blocks() * form.bits + 7) / 8});
+  return columns(b, unpacked(b, points, form.bits), blocks);
+}
+
 // [N, K]
 Value* weights_of(Builder& b, const Node& node, const BitsForm& form) {
   const DType type = node.input(kA)->dtype();
@@ -86,24 +95,88 @@ Value* weights_of(Builder& b, const Node& node, const BitsForm& form) {
   Value* numbers =
       unpacked(b, b.reshape(node.input(kB), {rows, blocks, form.block * form.bits / 8}), form.bits);
   Value* zero = b.scalar(type, static_cast<double>(1 << (form.bits - 1)));
-  if (Value* points = node.input(kZeroPoints)) {
-    if (points->dtype() == DType::kUint8) {
-      points = b.reshape(points, {rows, (form.blocks() * form.bits + 7) / 8});
-      points = columns(b, unpacked(b, points, form.bits), blocks);
-    }
-    zero = b.reshape(b.cast(points, type), {rows, blocks, 1});
-  }
+  if (node.input(kZeroPoints) != nullptr)
+    zero = b.reshape(b.cast(zero_points_of(b, node, form), type), {rows, blocks, 1});
   Value* scales = b.reshape(node.input(kScales), {rows, blocks, 1});
   Value* weights = b.mul(b.sub(b.cast(numbers, type), zero), scales);
   return columns(b, b.reshape(weights, {rows, blocks * Dim(form.block)}), form.depth);
 }
 
-bool expand_bits(Builder& b, Node& node) {
-  const BitsForm form = bits_form(node);
-  Value* weights = b.transpose(weights_of(b, node, form), {1, 0});
-  Value* result = b.op("MatMul", {node.input(kA), weights});
+// ---- The same with weights that stay packed ----
+
+// Whether dlc.BlockProduct takes the weights as they are.
+bool stays_packed(const Node& node, const BitsForm& form) {
+  const DType type = node.input(kA)->dtype();
+  return node.input(kB)->is_constant() && (form.bits == 4 || form.bits == 8) &&
+         form.depth % form.block == 0 && is_float(type) && bit_width(type) <= 32;
+}
+
+constexpr int64_t kBytesOfA = 4;  // the accuracy level that allows A to be quantised
+
+// A [..., blocks, block] as int8 by the range of each block.
+struct QuantizedBlocks {
+  Value *numbers, *scale, *sum;  // the last two without the block's axis
+};
+
+QuantizedBlocks quantized_blocks(Builder& b, Value* x) {
+  Value* largest = b.reduce("ReduceMax", b.op("Abs", {x}), {-1}, true);
+  // Of a block of zeros the quotients are no numbers, and their bytes 0.
+  Value* bytes = b.op("QuantizeLinear",
+                      {b.div(b.mul(x, b.like(x, 127)), largest), b.like(x, 1), b.scalar(DType::kInt8, 0)});
+  Value* scale = b.op("Squeeze", {b.mul(largest, b.like(x, 1.0 / 127)), b.ints({-1})});
+  return {bytes, scale, b.reduce("ReduceSum", b.cast(bytes, DType::kInt32), {-1}, false)};
+}
+
+// Of the weights' parameters as a table [blocks, N], which the product walks along its rows.
+Value* table_of(Builder& b, Value* parameters) { return b.transpose(parameters, {1, 0}); }
+
+Value* packed_product(Builder& b, const Node& node, const BitsForm& form) {
+  const DType bits_type = form.bits == 4 ? DType::kUint4 : DType::kUint8;
+  const Tensor bytes = node.input(kB)->constant();
+  auto owner = std::make_shared<const Tensor>(bytes);
+  Value* weights =
+      b.constant(Tensor(bits_type, {form.rows, form.blocks(), form.block}, bytes.data(), std::move(owner)));
+  Value* scales = b.cast(b.reshape(node.input(kScales), {form.rows, form.blocks()}), DType::kFloat);
+  const auto zero = int64_t{1} << (form.bits - 1);
+  Value* offset = nullptr;
+  if (const Value* points = node.input(kZeroPoints); points != nullptr) {
+    Value* numbers = b.cast(zero_points_of(b, node, form), DType::kFloat);
+    offset = table_of(b, b.sub(numbers, b.like(numbers, static_cast<double>(zero))));
+  }
+  Shape shape = node.input(kA)->shape();
+  shape.back() = form.blocks();
+  shape.emplace_back(form.block);
+  Value* x = b.cast(b.reshape(node.input(kA), shape), DType::kFloat);
+  std::vector<Value*> inputs = {x, weights, table_of(b, scales), nullptr, nullptr, offset};
+  if (node.attribute<int64_t>("accuracy_level", 0) == kBytesOfA) {
+    const QuantizedBlocks a = quantized_blocks(b, x);
+    inputs[0] = a.numbers;
+    inputs[3] = a.scale;
+    inputs[4] = a.sum;
+  } else if (offset != nullptr) {
+    inputs[4] = b.reduce("ReduceSum", x, {-1}, false);
+  }
+  while (inputs.back() == nullptr) inputs.pop_back();
+  return b.op_in("dlc", "BlockProduct", std::move(inputs), {{"zero", zero}});
+}
+
+void finish_bits(Builder& b, Node& node, Value* result) {
+  result = b.cast(result, node.output()->dtype());
   if (node.input(kBias) != nullptr) result = b.add(result, node.input(kBias));
   b.replace(node, 0, result);
+}
+
+// The definition: weights as numbers.
+bool unfold_bits(Builder& b, Node& node) {
+  Value* weights = b.transpose(weights_of(b, node, bits_form(node)), {1, 0});
+  finish_bits(b, node, b.op("MatMul", {node.input(kA), weights}));
+  return true;
+}
+
+bool expand_bits(Builder& b, Node& node) {
+  const BitsForm form = bits_form(node);
+  if (!stays_packed(node, form)) return unfold_bits(b, node);
+  finish_bits(b, node, packed_product(b, node, form));
   return true;
 }
 
@@ -186,7 +259,11 @@ bool expand_gathered(Builder& b, Node& node) {
 }  // namespace
 
 void register_contrib_quantized(OpRegistry& registry) {
-  registry.add({.domain = kContribDomain, .name = "MatMulNBits", .infer = infer_bits, .expand = expand_bits});
+  registry.add({.domain = kContribDomain,
+                .name = "MatMulNBits",
+                .infer = infer_bits,
+                .expand = expand_bits,
+                .unfold = unfold_bits});
   registry.add({.domain = kContribDomain,
                 .name = "GatherBlockQuantized",
                 .infer = infer_gathered,

@@ -25,6 +25,7 @@ void register_random(OpRegistry& registry);
 void register_quantization(OpRegistry& registry);
 void register_attention(OpRegistry& registry);
 void register_contrib(OpRegistry& registry);
+void register_block_product(OpRegistry& registry);
 void register_contrib_array(OpRegistry& registry);
 void register_linear_algebra(OpRegistry& registry);
 void register_ml(OpRegistry& registry);

@@ -45,8 +45,12 @@ Value* centered(Builder& b, const Node& node, size_t first) {
 Value* rounded_with_zero_point(Builder& b, const Node& node, Value* multiples, size_t scale, DType type) {
   Value* sum = multiples;
   if (Value* zero = parameter(b, node, scale + 1)) sum = b.add(sum, b.cast(zero, DType::kFloat));
+  return rounded(b, sum, type);
+}
+
+Value* rounded(Builder& b, Value* number, DType type) {
   const double low = type == DType::kInt8 ? -128 : 0;
-  Value* bounded = b.op("Clip", {b.op("Round", {sum}), b.like(sum, low), b.like(sum, low + 255)});
+  Value* bounded = b.op("Clip", {b.op("Round", {number}), b.like(number, low), b.like(number, low + 255)});
   return b.cast(bounded, type);
 }
 

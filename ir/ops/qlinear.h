@@ -27,4 +27,7 @@ Value* centered(Builder& builder, const Node& node, size_t first);
 Value* rounded_with_zero_point(Builder& builder, const Node& node, Value* multiples, size_t scale,
                                DType type);
 
+// The nearest byte.
+Value* rounded(Builder& builder, Value* number, DType type);
+
 }  // namespace dlc::ir

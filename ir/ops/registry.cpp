@@ -23,6 +23,7 @@ constexpr void (*kFamilies[])(OpRegistry&) = {
     register_training,       register_values,
     register_internal,       register_contrib_array,
     register_exchange,       register_gradient_operator,
+    register_block_product,
 };
 
 }  // namespace

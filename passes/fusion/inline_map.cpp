@@ -130,10 +130,17 @@ size_t full_loads(const ir::Program& program, const ElementMap& map) {
   return count;
 }
 
+// Whether a contraction reads the root within its sums.
 bool is_operand(const ir::Program& program, const ir::Kernel& reader, BufferId root) {
   const auto* c = std::get_if<ir::Contraction>(&reader.body);
-  return c != nullptr &&
-         (ir::root_of(program, c->a.buffer) == root || ir::root_of(program, c->b.buffer) == root);
+  if (c == nullptr) return false;
+  bool in_term = false;
+  if (c->has_parts()) {
+    ir::visit(c->parts.term, [&](const ir::ExprNode& node) {
+      in_term = in_term || (node.op == ExprOp::kLoad && ir::root_of(program, node.buffer) == root);
+    });
+  }
+  return in_term || ir::root_of(program, c->a.buffer) == root || ir::root_of(program, c->b.buffer) == root;
 }
 
 // Whether the reader loads every element of the root once.

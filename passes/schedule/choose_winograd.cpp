@@ -96,6 +96,7 @@ class Chooser {
   };
 
   void consider(ir::Contraction& c) {
+    if (c.has_parts()) return;
     collapse_axes(program_, c);
     std::optional<WinogradForm> form = winograd_form(program_, c);
     if (!form) return;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ir/kernel/expand_contraction.h"
 #include "ir/kernel/lower.h"
 #include "passes/schedule/access.h"
 #include "passes/schedule/tap_range.h"
@@ -56,6 +57,7 @@ void sum_along_runs(ir::Program& program, ir::Contraction& c) {
 }
 
 ir::LoopNest contraction_to_loops(const ir::Program& program, const ir::Contraction& c) {
+  if (c.has_parts()) return ir::expand_contraction(c, program);
   const DType type = c.accumulator_type;
   Expr a = element(program, c.a, type);
   bool guarded = false;

@@ -21,8 +21,9 @@ std::optional<Dim> stride(const ir::Program& program, ir::BufferId buffer, const
 
 bool walked_as_one(const ir::Program& program, const ir::Contraction& c, const ContractionAxis& outer,
                    const ContractionAxis& inner) {
-  if (!epilogue_only_addresses(c.epilogue, outer.var) || !epilogue_only_addresses(c.epilogue, inner.var))
-    return false;
+  for (const Expr& e : {c.epilogue, c.parts.term}) {
+    if (!epilogue_only_addresses(e, outer.var) || !epilogue_only_addresses(e, inner.var)) return false;
+  }
   // A padded operand tests each index against its own extent.
   if (c.a.padded) {
     for (const Expr& e : c.a.index) {
@@ -49,6 +50,7 @@ void replace_by_zero(ir::Contraction& c, VarId gone) {
   for (Expr& e : c.a.index) replace(e);
   for (Expr& e : c.b.index) replace(e);
   for (Expr& e : c.out_index) replace(e);
+  replace(c.parts.term);
   replace(c.epilogue);
 }
 
@@ -72,8 +74,9 @@ bool epilogue_only_addresses(const Expr& epilogue, VarId v) {
 std::vector<ContractionAccess> accesses(const ir::Contraction& c) {
   std::vector<ContractionAccess> out = {
       {c.a.buffer, &c.a.index}, {c.b.buffer, &c.b.index}, {c.out, &c.out_index}};
-  if (c.epilogue) {
-    ir::visit(c.epilogue, [&](const ir::ExprNode& node) {
+  for (const Expr* e : {&c.epilogue, &c.parts.term}) {
+    if (!*e) continue;
+    ir::visit(*e, [&](const ir::ExprNode& node) {
       if (node.op == ir::ExprOp::kLoad) out.push_back({node.buffer, &node.args});
     });
   }

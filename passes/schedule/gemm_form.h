@@ -24,7 +24,7 @@ std::optional<GemmForm> gemm_form(const ir::Program& program, const ir::Contract
 // Merges neighbouring M axes (and batch axes) that A, the output and the epilogue walk as one.
 void collapse_axes(const ir::Program& program, ir::Contraction& contraction);
 
-// Every access of a contraction: A, B, output, loads of the epilogue.
+// Every access of a contraction: A, B, output, loads of the epilogue and of terms.
 struct ContractionAccess {
   ir::BufferId buffer;
   const std::vector<ir::Expr>* index;

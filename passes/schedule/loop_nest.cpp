@@ -1,5 +1,7 @@
 #include "passes/schedule/loop_nest.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "passes/schedule/access.h"
@@ -336,14 +338,32 @@ void mark_parallel(Nest& nest, ir::Program& variables) {
   }
 }
 
+// Of a nest that is scheduled; empty where it has a vector loop.
+std::string why_no_vectors(const Block& block) {
+  bool any = false, has_vectors = false, continues = false, all_short = true;
+  ir::for_each_stmt(block, [&](const ir::Stmt& stmt) {
+    const auto* loop = std::get_if<For>(&stmt.node);
+    if (loop == nullptr) return;
+    any = true;
+    has_vectors = has_vectors || loop->kind == LoopKind::kVector;
+    continues = continues || reads_own_reduction(*loop);
+    all_short = all_short && is_short(*loop);
+  });
+  if (has_vectors) return {};
+  if (!any) return "a few single elements";
+  if (all_short) return fmt::format("no loop of {} iterations or more", kShortLoop);
+  if (continues) return "every iteration continues the one before";
+  return "no loop whose iterations could run side by side";
+}
+
 }  // namespace
 
-void schedule_loop_nest(const ir::Program& program, ir::LoopNest& loop_nest, ir::Program& variables) {
+std::string schedule_loop_nest(const ir::Program& program, ir::LoopNest& loop_nest, ir::Program& variables) {
   Nest nest = split_nest(std::move(loop_nest.body));
   if (has_scatter_or_assign(nest.body)) {
     for (For& loop : nest.loops) loop.kind = LoopKind::kSerial;
     loop_nest.body = join_nest(std::move(nest));
-    return;
+    return "elements that are combined in memory, one after another";
   }
   std::vector<Access> all = accesses(nest.body);
   order_by_store(program, nest, all);
@@ -355,6 +375,7 @@ void schedule_loop_nest(const ir::Program& program, ir::LoopNest& loop_nest, ir:
   mark_parallel(nest, variables);
   split_long_sums(nest.body, variables);
   loop_nest.body = join_nest(std::move(nest));
+  return why_no_vectors(loop_nest.body);
 }
 
 }  // namespace dlc::passes

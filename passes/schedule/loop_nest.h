@@ -1,6 +1,8 @@
 // The schedule of loop nests: order, collapse, vector loop, parallel loops.
 #pragma once
 
+#include <string>
+
 #include "ir/kernel/kernel.h"
 
 namespace dlc::passes {
@@ -17,6 +19,7 @@ namespace dlc::passes {
 // chunks. The
 //   partition depends on extents only, never on the number of threads.
 // * Long sums are split (long_sums.h).
-void schedule_loop_nest(const ir::Program& program, ir::LoopNest& nest, ir::Program& variables);
+// Returns why no loop is kVector; empty where one is.
+std::string schedule_loop_nest(const ir::Program& program, ir::LoopNest& nest, ir::Program& variables);
 
 }  // namespace dlc::passes

@@ -11,7 +11,7 @@ Outputs come from ONNX Runtime with its graph optimisations off. Every network h
 shapes, each shape twice with different inputs; the twins' outputs must differ by 1 % of their size, else
 nothing is recorded: a comparison with outputs that ignore the input could not fail. Inputs of a real model are
 made of its own, those of an architecture are random. A stamp per network makes repeated runs instant. Needs
-numpy, onnx and onnxruntime.
+numpy, onnx and onnxruntime, and what make_quantized.py needs.
 """
 
 import argparse
@@ -30,6 +30,8 @@ import onnx
 import onnxruntime as ort
 from onnx import helper, numpy_helper
 
+import make_quantized
+
 ROOT = Path(__file__).resolve().parents[2]
 NETWORKS = Path(__file__).with_name("networks.txt")
 LEAST_DIFFERENCE = 1e-2
@@ -37,7 +39,7 @@ LEAST_DIFFERENCE = 1e-2
 
 class Network(NamedTuple):
     name: str
-    source: str  # folder of shared/
+    source: str  # folder of shared/, or quantized/NAME of make_quantized.py
     when: str  # ci or long
     symbol: str
     shapes: list[dict[str, list[int]]]  # by the names of symbols or inputs
@@ -222,7 +224,13 @@ def record(network: Network, folder: Path, source: Path) -> None:
     (folder / "shapes.tsv").write_text("set\tinputs\tdifference\n" + "".join(rows))
 
 
+def is_quantized(network: Network) -> bool:
+    return network.source.startswith("quantized/")
+
+
 def source_files(network: Network, shared: Path) -> list[Path]:
+    if is_quantized(network):
+        return [Path(make_quantized.__file__)]
     source = shared / network.source
     if source.is_dir():
         return [source / "model.onnx"]
@@ -237,6 +245,10 @@ def stamp(network: Network, shared: Path) -> str:
 
 
 def write_model(network: Network, folder: Path, source: Path) -> None:
+    if is_quantized(network):
+        folder.mkdir()
+        make_quantized.write(source.name, folder / "model.onnx")
+        return
     if source.is_dir():
         folder.mkdir()
         shutil.copy(source / "model.onnx", folder)

@@ -152,6 +152,33 @@ TEST(Interpret, SubtractsZeroPointsAfterWidening) {
                                                      -100.0 * 129, -100.0 * -125}));
 }
 
+TEST(Interpret, AddsUpTheTermsOfParts) {
+  const Program program = parse_program(R"(program "blocks"
+    %0 = input i8[1, 2, 2] at 0 "a"
+    %1 = input u8[2, 2, 2] at 1 "b"
+    %2 = input f32[2, 2] at 2 "scale of a block and a column"
+    %3 = output f32[1, 2] at 0 "y"
+    contraction "block_product" "" {
+      m v0 in 1
+      n v1 in 2
+      k v2 in 2
+      k v3 in 2
+      a = %0[v0, v2, v3]
+      b = %1[v1, v2, v3]
+      sum f32 v4
+      parts v2 i32 v5 = f32(v5 - 1:i32) * %2[v2, v1]
+      %3[v0, v1] = v4 + 100.0
+      schedule naive panel 16
+    })");
+  const std::vector<int8_t> a = {1, -2, 3, -128};
+  const std::vector<uint8_t> b = {1, 2, 3, 4, 255, 0, 0, 1};
+  const auto outputs = interpret(
+      program, {Tensor::of<int8_t>(DType::kInt8, {1, 2, 2}, a),
+                Tensor::of<uint8_t>(DType::kUint8, {2, 2, 2}, b), floats({2, 2}, {0.5, 0.25, 2, 1})});
+  const double first = (1 - 4 - 1) * 0.5 + (9 - 512 - 1) * 2.0, second = (255 - 1) * 0.25 + (-128 - 1) * 1.0;
+  EXPECT_EQ(values(outputs[0]), (std::vector<double>{100 + first, 100 + second}));
+}
+
 TEST(Interpret, AccumulatesInDoubleWhenAsked) {
   const Program program = parse_program(R"(program "sum"
     %0 = input f32[3] at 0 "x"

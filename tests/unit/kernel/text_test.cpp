@@ -59,6 +59,18 @@ contraction "matmulinteger" "" {
   %1[v20, v21] = f32(v23 - v24)
   schedule gemm panel 16 packed group 4
 }
+contraction "block_product" "" {
+  m v30 in {n}
+  n v31 in 4
+  k v32 in 2
+  k v33 in 2
+  a = %0[v30, v32 * 2 + v33]
+  b = %4[v31, v33]
+  sum f32 v34
+  parts v32 f32 v35 = v35 * %2[v32]
+  %1[v30, v31] = v34
+  schedule naive panel 16
+}
 attention "attention" "Attention 'a'" {
   batch v7 in {n}
   row v8 in 4
@@ -111,7 +123,7 @@ TEST(KernelText, RoundTrips) {
   const Program program = parse_program(kEverything);
   EXPECT_EQ(to_text(program), kEverything);
   EXPECT_EQ(to_text(parse_program(to_text(program))), kEverything);
-  EXPECT_EQ(program.next_var, 25);
+  EXPECT_EQ(program.next_var, 36);
 }
 
 TEST(KernelText, KeepsTheShapeOfTrees) {

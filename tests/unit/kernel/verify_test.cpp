@@ -135,6 +135,27 @@ TEST(VerifyKernels, RejectsWrongContractions) {
       std::string::npos);
 }
 
+TEST(VerifyKernels, RejectsWrongParts) {
+  const auto parts = [](std::string_view axis, std::string_view term) {
+    return verdict(fmt::format(R"({}contraction "c" "o" {{
+      m v0 in {{n}}
+      n v1 in 4
+      k v2 in 2
+      k v3 in 2
+      a = %0[v0, v2 * 2 + v3]
+      b = %5[v2 * 2 + v3, v1]
+      sum f32 v4
+      parts {} i32 v5 = {}
+      %1[v0, v1] = v4
+    }})",
+                               kHead, axis, term));
+  };
+  EXPECT_EQ(parts("v2", "f32(v5) * f32(v2)"), "fine");
+  EXPECT_NE(parts("v1", "f32(v5)").find("parts along v1, which is no axis k"), std::string::npos);
+  EXPECT_NE(parts("v2", "f32(v5) * f32(v3)").find("uses v3, which is summed"), std::string::npos);
+  EXPECT_NE(parts("v2", "v5").find("the term of a part: expected f32, found i32"), std::string::npos);
+}
+
 TEST(VerifyKernels, RejectsWrongBuffers) {
   const Case cases[] = {
       {"%0 = temp f32[2, 3] \"x\" %1 = permute(0, 0) %0 f32[2, 3] \"v\"", "its axes are no permutation"},
