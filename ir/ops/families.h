@@ -32,4 +32,7 @@ void register_training(OpRegistry& registry);
 void register_values(OpRegistry& registry);
 void register_internal(OpRegistry& registry);
 
+// After all families.
+void attach_error_bounds(OpRegistry& registry);
+
 }  // namespace dlc::ir
