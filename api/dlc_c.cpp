@@ -50,6 +50,11 @@ dlc::codegen::CompileOptions compile_options(const dlc_compile_options* given) {
   if (options.cpu != nullptr) result.cpu = options.cpu;
   result.name = text_or_empty(options.name);
   result.weights_file = text_or_empty(options.weights_file);
+  if (options.max_iterations < 0) {
+    dlc::fail(dlc::ErrorKind::kUsage, "max_iterations: expected a positive number, found {}",
+              options.max_iterations);
+  }
+  if (options.max_iterations > 0) result.passes.max_iterations = options.max_iterations;
   return result;
 }
 

@@ -152,10 +152,14 @@ class KernelEmitter {
   std::map<const ir::ExprNode*, llvm::Value*> loaded_;               // by the tile at hand
 };
 
+// Whether LLVM may repeat the body of a loop whose count only the run knows. Bodies that are wide enough gain
+// nothing and are many.
+enum class Unroll : uint8_t { kAsItPays, kNotAtRunTime };
 // Builds `for (i = begin; i < end; i += step)`; `body` gets i and may branch. Leaves the builder after the
 // loop.
 void emit_for(llvm::IRBuilder<>& builder, llvm::Value* begin, llvm::Value* end, llvm::Value* step,
-              const char* name, const std::function<void(llvm::Value* i)>& body);
+              const char* name, const std::function<void(llvm::Value* i)>& body,
+              Unroll unroll = Unroll::kAsItPays);
 // Builds `if (condition) body`.
 void emit_if(llvm::IRBuilder<>& builder, llvm::Value* condition, const char* name,
              const std::function<void()>& body);

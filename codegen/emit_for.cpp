@@ -2,8 +2,20 @@
 
 namespace dlc::codegen {
 
+namespace {
+
+void forbid_unrolling(llvm::BranchInst* latch) {
+  llvm::LLVMContext& context = latch->getContext();
+  auto* wish = llvm::MDNode::get(context, llvm::MDString::get(context, "llvm.loop.unroll.runtime.disable"));
+  llvm::MDNode* loop = llvm::MDNode::getDistinct(context, {nullptr, wish});
+  loop->replaceOperandWith(0, loop);
+  latch->setMetadata(llvm::LLVMContext::MD_loop, loop);
+}
+
+}  // namespace
+
 void emit_for(llvm::IRBuilder<>& builder, llvm::Value* begin, llvm::Value* end, llvm::Value* step,
-              const char* name, const std::function<void(llvm::Value* i)>& body) {
+              const char* name, const std::function<void(llvm::Value* i)>& body, Unroll unroll) {
   llvm::LLVMContext& context = builder.getContext();
   llvm::Function* function = builder.GetInsertBlock()->getParent();
   llvm::BasicBlock* entry = builder.GetInsertBlock();
@@ -17,7 +29,8 @@ void emit_for(llvm::IRBuilder<>& builder, llvm::Value* begin, llvm::Value* end, 
   body(i);
   llvm::Value* next = builder.CreateNSWAdd(i, step);
   i->addIncoming(next, builder.GetInsertBlock());
-  builder.CreateCondBr(builder.CreateICmpSLT(next, end), loop, exit);
+  llvm::BranchInst* latch = builder.CreateCondBr(builder.CreateICmpSLT(next, end), loop, exit);
+  if (unroll == Unroll::kNotAtRunTime) forbid_unrolling(latch);
   builder.SetInsertPoint(exit);
 }
 

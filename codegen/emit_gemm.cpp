@@ -4,6 +4,7 @@
 // a panel of B stays in the first caches while the rows of the block, which fit the second-level cache, pass
 // by.
 #include <algorithm>
+#include <set>
 
 #include "codegen/emit_kernel.h"
 #include "codegen/emit_tile.h"
@@ -20,6 +21,10 @@ Dim count(const std::vector<ir::ContractionAxis>& axes) {
   for (const ir::ContractionAxis& axis : axes) total *= axis.extent;
   return total;
 }
+
+// So many tiles are worth having inside of the kernel. Where extents are known only during the run there are
+// dozens, and LLVM takes twice as long for one large function as for small ones.
+constexpr size_t kMaxInlinedTiles = 6;
 
 class GemmEmitter {
  public:
@@ -59,6 +64,8 @@ class GemmEmitter {
                    builder_.CreateAdd(panel, emitter_.index(plan_.block_panels)), emitter_.dim(panels));
                block(at[0], row, row_end, panel, panel_end);
              });
+    if (tiles_.size() <= kMaxInlinedTiles) return;
+    for (llvm::Function* function : tiles_) function->addFnAttr(llvm::Attribute::NoInline);
   }
 
  private:
@@ -121,9 +128,10 @@ class GemmEmitter {
 
   void tile(int rows, int panels, Last last, llvm::Value* batch, llvm::Value* row, llvm::Value* panel) {
     auto call = [&](int last_columns) {
+      llvm::Function* function = emit_tile(problem_, rows, panels, last_columns);
+      tiles_.insert(function);
       builder_.CreateCall(
-          emit_tile(problem_, rows, panels, last_columns),
-          {function_->getArg(0), function_->getArg(1), function_->getArg(4), batch, row, panel});
+          function, {function_->getArg(0), function_->getArg(1), function_->getArg(4), batch, row, panel});
     };
     if (last == Last::kNo || last_columns_ > kPanel / 2) return call(kPanel);
     if (last == Last::kYes) return call(last_columns_);
@@ -141,6 +149,7 @@ class GemmEmitter {
   std::optional<int64_t> constant_rows_;
   std::optional<int64_t> constant_panels_;
   int last_columns_ = kPanel;  // of the last panel, where N is known
+  std::set<llvm::Function*> tiles_;
 };
 
 }  // namespace

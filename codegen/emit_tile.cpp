@@ -199,12 +199,14 @@ class TileEmitter {
     }
     if (p_.contraction.schedule.group > 1) return sum_groups(streams);
     llvm::Value* a_step = emitter_.dim(stride_of_k(a));
-    emit_for(builder_, emitter_.index(0), emitter_.dim(p_.form.k.extent), emitter_.index(1), "k",
-             [&](llvm::Value* k) {
-               fetch_ahead(streams, k);
-               const std::vector<llvm::Value*> columns = load_columns(streams, k, b_type);
-               add_rows(streams, builder_.CreateMul(k, a_step), a_type, columns);
-             });
+    emit_for(
+        builder_, emitter_.index(0), emitter_.dim(p_.form.k.extent), emitter_.index(1), "k",
+        [&](llvm::Value* k) {
+          fetch_ahead(streams, k);
+          const std::vector<llvm::Value*> columns = load_columns(streams, k, b_type);
+          add_rows(streams, builder_.CreateMul(k, a_step), a_type, columns);
+        },
+        Unroll::kNotAtRunTime);
   }
 
   // ---- Parts: runs of weights of 4 or 8 bits ----
@@ -365,8 +367,9 @@ class TileEmitter {
     const Dim& depth = p_.form.k.extent;
     const int group = p_.contraction.schedule.group;
     llvm::Value* whole = emitter_.dim(ir::floor_div(depth, Dim(group)));
-    emit_for(builder_, emitter_.index(0), whole, emitter_.index(1), "k",
-             [&](llvm::Value* k) { add_group(dot, streams, k, group); });
+    emit_for(
+        builder_, emitter_.index(0), whole, emitter_.index(1), "k",
+        [&](llvm::Value* k) { add_group(dot, streams, k, group); }, Unroll::kNotAtRunTime);
     if (depth.is_constant()) {
       if (depth.value() % group != 0) add_group(dot, streams, whole, static_cast<int>(depth.value() % group));
       return;

@@ -91,6 +91,14 @@ std::vector<int64_t> InferContext::ints(size_t i, std::string_view what) const {
   return result;
 }
 
+int64_t InferContext::known(const Dim& extent, std::string_view what) const {
+  if (!extent.is_constant()) {
+    fail("{} must be known at compile time, found {}; --shape fixes the extents of inputs", what,
+         extent.to_string());
+  }
+  return extent.value();
+}
+
 void InferContext::set_shape_value(size_t output, std::vector<Dim> value) {
   if (Value* result = node_.output(output)) result->set_shape_value(std::move(value));
 }

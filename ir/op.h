@@ -38,6 +38,8 @@ class InferContext {
   // The same, required to be plain numbers: axes, pads, ... Error naming the input otherwise.
   std::vector<int64_t> ints(size_t i, std::string_view what) const;
   void set_shape_value(size_t output, std::vector<Dim> value);
+  // An extent on which a rank depends; Error where only the run knows it, naming `what`.
+  int64_t known(const Dim& extent, std::string_view what) const;
   // The same request gives the same symbol when the node is inferred again.
   Dim fresh_symbol(std::string_view hint, SymbolInfo info = {}) const;
 
@@ -72,6 +74,16 @@ enum class Trait : uint32_t {
 constexpr Trait operator|(Trait a, Trait b) { return Trait(uint32_t(a) | uint32_t(b)); }
 constexpr bool has(Trait set, Trait t) { return (uint32_t(set) & uint32_t(t)) != 0; }
 
+// The largest errors of results, by element type, in units in the last place of the exact result; of results
+// nearer to zero than `unit_at`, where terms cancel, in those of `unit_at`. A test measures them.
+struct ErrorBounds {
+  double f32;
+  double f64;
+  double f16;
+  double bf16;
+  double unit_at = 0;
+};
+
 struct OpDef {
   std::string domain =
       "";  // "" is ai.onnx; "ai.onnx.ml", "com.microsoft", "dlc" (internal operators of passes)
@@ -89,6 +101,8 @@ struct OpDef {
   // Cotangents of the inputs as graph values, given those of the outputs. Rules lie in ir/ops/gradients/ and
   // are attached after all families. An operator without one is differentiated through unfold() or expand().
   void (*gradient)(GradientContext&) = nullptr;
+  // Rows of ir/ops/error_bounds.cpp. Nothing where errors depend on how many elements are summed.
+  std::optional<ErrorBounds> errors = {};
   std::vector<UpgradeStep> upgrades = {};
   Trait traits = Trait::kNone;
   // For the list of operators: what a user cannot guess, such as a limit.
@@ -103,6 +117,8 @@ class OpRegistry {
   void add(OpDef op);  // CHECK: unique (domain, name)
   // CHECK: the operator is registered and has no rule yet.
   void set_gradient(std::string_view domain, std::string_view name, void (*gradient)(GradientContext&));
+  // CHECK: the operator is registered and has no bounds yet.
+  void set_errors(std::string_view domain, std::string_view name, const ErrorBounds& bounds);
   const OpDef* find(std::string_view domain, std::string_view name) const;  // null if unknown
   const OpDef& get(std::string_view domain, std::string_view name) const;   // CHECK
   std::vector<const OpDef*> all() const;                                    // sorted by domain, name

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "ir/dim.h"
+#include "ir/kernel/kernel.h"
 
 namespace dlc::passes {
 
@@ -16,6 +16,7 @@ struct Options {
   // What the user asks for.
   std::map<std::string, std::vector<int64_t>> input_shapes;  // --shape: fixes dims of an input
   bool exact = false;                                        // --exact: no Winograd
+  int64_t max_iterations = ir::kMaxIterations;               // --max-iterations: a longer Loop fails the run
   double weight_growth = 0.55;  // share of all constants by which transformed weights may make them larger
   bool reference =
       false;  // reference compilation: no fusion, naive schedules, double accumulation, all values kept

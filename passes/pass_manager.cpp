@@ -85,7 +85,7 @@ class Manager {
     } else if (auto* lower = std::get_if<LowerPass>(&pass.run)) {
       ir::verify(graph_, ir::GraphStage::kExpanded);
       report_.graph_nodes = static_cast<int>(graph_.nodes().size());
-      program_ = (*lower)(graph_);
+      program_ = (*lower)(graph_, {.max_iterations = options_.max_iterations});
       report_.lowered = true;
     } else {
       std::get<ProgramPass>(pass.run)(program_, options_);

@@ -7,7 +7,7 @@
 #include <variant>
 #include <vector>
 
-#include "ir/kernel/kernel.h"
+#include "ir/kernel/lower.h"
 #include "ir/rewrite.h"
 #include "passes/options.h"
 
@@ -24,7 +24,7 @@ struct PassContext {
 };
 
 using GraphPass = void (*)(ir::Graph&, PassContext&);
-using LowerPass = ir::Program (*)(const ir::Graph&);
+using LowerPass = ir::Program (*)(const ir::Graph&, const ir::LowerOptions&);
 using ProgramPass = void (*)(ir::Program&, const Options&);
 
 struct Pass {

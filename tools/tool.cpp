@@ -139,6 +139,10 @@ Shapes parse_shapes(const std::vector<std::string>& flags) {
 void add_pass_flags(CLI::App& app, passes::Options& options, std::string& dump_dir) {
   const std::string group = "Debugging the compiler";
   app.add_flag("--exact", options.exact, "Leave out algorithms that round differently (Winograd)");
+  app.add_option("--max-iterations", options.max_iterations,
+                 fmt::format("A Loop that takes more fails the run; default: {}", options.max_iterations))
+      ->type_name("COUNT")
+      ->check(at_least(1));
   app.add_option("--dump-after", options.dump_after,
                  "Show the program after these passes, on standard error; 'all': after each that changes it, "
                  "'rewrites': what was rewritten")

@@ -338,12 +338,16 @@ struct Step {
 // ---- Program
 // ------------------------------------------------------------------------------------------------
 
+// Iterations that a Loop may run unless something else is asked for.
+constexpr int64_t kMaxIterations = 100'000'000;
+
 struct Program {
   std::string name;
   std::vector<Buffer> buffers;  // by BufferId
   std::map<std::string, SymbolInfo> symbols;
   Region main;
   int32_t next_var = 0;
+  int64_t max_iterations = kMaxIterations;  // what lower() makes the checks of loops with
 
   Buffer& buffer(BufferId id) { return buffers[static_cast<size_t>(id)]; }
   const Buffer& buffer(BufferId id) const { return buffers[static_cast<size_t>(id)]; }

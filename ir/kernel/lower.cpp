@@ -381,9 +381,10 @@ Expr neutral(Combiner combiner, DType type) {
   return {};
 }
 
-Program lower_to_kernels(const Graph& graph) {
+Program lower_to_kernels(const Graph& graph, const LowerOptions& options) {
   Program program;
   program.name = graph.name();
+  program.max_iterations = options.max_iterations;
   program.symbols = graph.symbols();
   Buffers buffers;
   add_input_buffers(program, graph, buffers);

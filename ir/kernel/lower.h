@@ -88,9 +88,13 @@ Block nest(const std::vector<VarId>& vars, const Shape& shape, size_t parallel, 
 Expr combine(Combiner combiner, const Expr& a, const Expr& b);
 Expr neutral(Combiner combiner, DType type);
 
+struct LowerOptions {
+  int64_t max_iterations = kMaxIterations;  // of a Loop; more fail the run
+};
+
 // Graph -> Program: every node by its lower(). Requires that all types are inferred and all nodes have a
 // lower().
-Program lower_to_kernels(const Graph& graph);
+Program lower_to_kernels(const Graph& graph, const LowerOptions& options = {});
 // What lower_to_kernels() finds wrong with nodes of the graph; nodes that depend on one are left out.
 std::vector<std::string> find_lowering_faults(const Graph& graph);
 

@@ -13,11 +13,10 @@ void infer_col2im(InferContext& context) {
   require_rank(context, 0, 3);
   require_rank(context, 1, 1);
   require_rank(context, 2, 1);
-  const Dim& count = context.shape(1)[0];
-  if (!count.is_constant() || count.value() < 1)
-    context.fail("the number of image axes must be known, found {}", count.to_string());
+  const int64_t count = context.known(context.shape(1)[0], "the number of image axes");
+  if (count < 1) context.fail("the number of image axes: expected 1 or more, found {}", count);
   require_equal_extents(context, context.shape(2)[0], count, "length of block_shape");
-  auto axes = static_cast<size_t>(count.value());
+  auto axes = static_cast<size_t>(count);
   check_window_attributes(context, axes);
   auto image = context.shape_value(1);
   auto block = context.shape_value(2);

@@ -61,8 +61,7 @@ void infer_deform_conv(InferContext& context) {
   require_divides(context, offset_groups_of(context.node()), channels, "offset_group");
   require_equal_extents(context, channels, weight[1] * Dim(groups_of(context.node())), "channels");
   Shape kernel = kernel_of(context.node());
-  if (!is_static(kernel))
-    context.fail("the extents of the kernel must be known, found {}", to_string(kernel));
+  for (const Dim& extent : kernel) context.known(extent, "an extent of the kernel");
   if (kernel.size() != weight.size() - 2)
     context.fail("attribute 'kernel_shape': expected {} numbers, found {}", weight.size() - 2, kernel.size());
   for (size_t i = 0; i < kernel.size(); ++i)

@@ -35,4 +35,7 @@ void register_internal(OpRegistry& registry);
 void register_exchange(OpRegistry& registry);
 void register_gradient_operator(OpRegistry& registry);
 
+// After all families.
+void attach_error_bounds(OpRegistry& registry);
+
 }  // namespace dlc::ir

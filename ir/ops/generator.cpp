@@ -72,10 +72,8 @@ void infer_constant_of_shape(InferContext& context) {
   if (auto known = context.shape_value(0)) {
     shape = std::move(*known);
   } else {
-    const Dim& rank = context.shape(0)[0];
-    if (!rank.is_constant())
-      context.fail("the length of the shape must be known, found {}", rank.to_string());
-    for (int64_t i = 0; i < rank.value(); ++i) shape.push_back(context.fresh_symbol("filled"));
+    const int64_t rank = context.known(context.shape(0)[0], "the length of the shape");
+    for (int64_t i = 0; i < rank; ++i) shape.push_back(context.fresh_symbol("filled"));
   }
   for (const Dim& extent : shape) {
     if (extent.is_constant() && extent.value() < 0)

@@ -153,16 +153,15 @@ void infer_gather_nd(InferContext& context) {
   if (batch < 0 || batch >= std::min(context.rank(0), context.rank(1))) {
     context.fail("batch_dims: expected [0, {}), found {}", std::min(context.rank(0), context.rank(1)), batch);
   }
-  auto width = indices.back().constant();
-  if (!width || *width < 1 || *width > context.rank(0) - batch) {
-    context.fail("last extent of indices: expected 1 to {}, found {}", context.rank(0) - batch,
-                 indices.back().to_string());
+  const int64_t width = context.known(indices.back(), "the last extent of the indices");
+  if (width < 1 || width > context.rank(0) - batch) {
+    context.fail("last extent of indices: expected 1 to {}, found {}", context.rank(0) - batch, width);
   }
   for (size_t i = 0; i < static_cast<size_t>(batch); ++i) {
     require_equal_extents(context, data[i], indices[i], fmt::format("batch axis {}", i));
   }
   Shape shape(indices.begin(), indices.end() - 1);
-  shape.insert(shape.end(), data.begin() + batch + *width, data.end());
+  shape.insert(shape.end(), data.begin() + batch + width, data.end());
   context.set_output(0, Type(context.dtype(0), std::move(shape)));
 }
 

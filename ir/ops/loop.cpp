@@ -111,6 +111,17 @@ std::optional<Dim> trip_count(LowerContext& context) {
   return bind_number(context, max(integer(0), limit), 0, INT64_MAX, "trip count");
 }
 
+// Fails the run where iteration number `iteration`, counted from 1, is one too many.
+void check_iterations(LowerContext& context, const Dim& iteration) {
+  const Dim most = context.program().max_iterations;
+  const Dim number = max(iteration, most);
+  if (number == most) return;
+  context.step({CheckStep{.lhs = number,
+                          .rhs = most,
+                          .message = fmt::format("{}: expected at most {} iterations (--max-iterations)",
+                                                 context.node().describe(), most.value())}});
+}
+
 // A loop while it is lowered.
 struct LoopLowering {
   LowerContext& context;
@@ -153,6 +164,7 @@ struct LoopLowering {
   Region lower_body(CarriedStates& states) {
     Region region;
     LowerContext inner = context.inside(region);
+    if (!is_counted) check_iterations(inner, iteration + Dim(1));
     BufferId number = context.temp(DType::kInt64, {}, "iteration");
     if (body.inputs()[0]->has_uses()) {
       inner.map(
@@ -228,6 +240,7 @@ void lower_loop(LowerContext& context) {
   Region region = loop.lower_body(states);
   std::string symbol = loop.iteration.symbol_name();
   if (counted) {
+    check_iterations(context, *limit);
     context.step({RepeatStep{symbol, *limit, std::move(region)}});
   } else {
     context.step({WhileStep{loop.condition, symbol, limit, std::move(region)}});

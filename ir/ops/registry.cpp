@@ -33,6 +33,7 @@ const OpRegistry& OpRegistry::global() {
     OpRegistry result;
     for (auto register_family : kFamilies) register_family(result);
     attach_gradients(result);
+    attach_error_bounds(result);
     return result;
   }();
   return registry;
@@ -52,6 +53,13 @@ void OpRegistry::set_gradient(std::string_view domain, std::string_view name,
   check(it != ops_.end(), "a gradient rule belongs to a registered operator");
   check(it->second.gradient == nullptr, "an operator has one gradient rule");
   it->second.gradient = gradient;
+}
+
+void OpRegistry::set_errors(std::string_view domain, std::string_view name, const ErrorBounds& bounds) {
+  auto it = ops_.find(std::pair(std::string(domain), std::string(name)));
+  check(it != ops_.end(), "error bounds belong to a registered operator");
+  check(!it->second.errors, "an operator has one row of error bounds");
+  it->second.errors = bounds;
 }
 
 const OpDef* OpRegistry::find(std::string_view domain, std::string_view name) const {

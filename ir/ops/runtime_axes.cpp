@@ -36,11 +36,7 @@ std::optional<std::vector<int64_t>> known_axes(const Node& node, size_t input) {
 
 int64_t count_axes(const InferContext& context, size_t input) {
   require_rank(context, input, 1);
-  const Dim& count = context.shape(input)[0];
-  if (!count.is_constant()) {
-    context.fail("input {}: the number of axes must be known, found {}", input, count.to_string());
-  }
-  return count.value();
+  return context.known(context.shape(input)[0], fmt::format("input {}: the number of axes", input));
 }
 
 Value* scatter_to_axes(Builder& builder, Value* values, Value* axes, int64_t rank, int64_t fallback) {

@@ -106,11 +106,9 @@ Shape target_shape(InferContext& context, const std::vector<Dim>& target) {
 void infer_reshape(InferContext& context) {
   require_rank(context, 1, 1);
   if (auto target = context.shape_value(1)) return set_reshaped(context, target_shape(context, *target));
-  const Dim& rank = context.shape(1)[0];
-  if (!rank.is_constant())
-    context.fail("the length of the target shape must be known, found {}", rank.to_string());
+  const int64_t rank = context.known(context.shape(1)[0], "the length of the target shape");
   Shape shape;
-  for (size_t i = 0; i < static_cast<size_t>(rank.value()); ++i) {
+  for (size_t i = 0; i < static_cast<size_t>(rank); ++i) {
     shape.push_back(context.fresh_symbol("reshape", {product(context.shape(0))}));
   }
   set_reshaped(context, std::move(shape));
@@ -281,12 +279,11 @@ void infer_expand(InferContext& context) {
   if (target) {
     result = broadcast_shapes(context, context.shape(0), *target);
   } else {
-    const Dim& length = context.shape(1)[0];
-    if (!length.is_constant()) context.fail("the length of the target shape must be known");
-    size_t rank = std::max(context.shape(0).size(), static_cast<size_t>(length.value()));
+    const int64_t length = context.known(context.shape(1)[0], "the length of the target shape");
+    size_t rank = std::max(context.shape(0).size(), static_cast<size_t>(length));
     for (size_t i = 0; i < rank; ++i) {
       Dim own = aligned(context.shape(0), rank, i);
-      bool kept = (own.is_constant() && own.value() != 1) || i + static_cast<size_t>(length.value()) < rank;
+      bool kept = (own.is_constant() && own.value() != 1) || i + static_cast<size_t>(length) < rank;
       result.push_back(kept ? own : context.fresh_symbol("expand"));
     }
   }

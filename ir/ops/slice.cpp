@@ -82,8 +82,7 @@ void check_inputs(InferContext& context) {
   for (size_t i = 1; i < context.node().inputs().size(); ++i) {
     if (context.has_input(i)) require_rank(context, i, 1);
   }
-  const Dim& count = context.shape(1)[0];
-  if (!count.is_constant()) context.fail("the number of starts must be known, found {}", count.to_string());
+  const Dim count = context.known(context.shape(1)[0], "the number of starts");
   for (size_t i = 2; i < context.node().inputs().size(); ++i) {
     if (context.has_input(i))
       require_equal_extents(context, context.shape(i)[0], count, fmt::format("input {}", i));

@@ -2,7 +2,7 @@
 fit, inputs of the wrong rank or length, numbers of no element type."""
 
 import numpy as np
-from case import BOOL, FLOAT, INT64, Case, ints, model, node, tensor, value
+from case import BOOL, FLOAT, INT64, STRING, Case, graph, ints, model, node, tensor, value
 from onnx import TensorProto
 
 CULPRIT = "culprit"
@@ -90,11 +90,46 @@ def import_cases():
     yield Case("hostile_dropout_mode", flag, [CULPRIT, "Dropout", "input 2", "one element"])
     yield refused("split_rank", "Split", [value("x"), value("s", [2, 1], INT64)], [CULPRIT, "Split", "rank 1"])
     yield refused("tile_length", "Tile", [value("x"), value("r", [1], INT64)], [CULPRIT, "Tile", r"\b1\b", r"\b2\b"])
+    width = [value("x"), value("i", [2, "k"], INT64)]
+    yield refused("gather_nd_width", "GatherND", width, [CULPRIT, "GatherND", r"\bk\b", "known", "--shape"])
     yield refused("bernoulli_type", "Bernoulli", [value("x")], [CULPRIT, "dtype", "-2147483648"], dtype=-(2**31))
     yield refused("eye_like_type", "EyeLike", [value("x")], [CULPRIT, "dtype", "77"], dtype=77)
     yield refused("negative_split", "Split", [value("x")], [CULPRIT, "Split", "-1"], [ints("s", 3, -1)], "y z")
     cut = model(node("Pad", "x p v"), constants=[ints("p", 0, 0, 1, 1), tensor("v", [1, 2])])
     yield Case("hostile_pad_value", cut, [CULPRIT, "Pad", "input 2", "one element"])
+
+
+def loop_cases():
+    """More iterations than anybody waits for."""
+    body = graph(
+        [node("Identity", "c", "c_out"), node("Add", "v v", "v_out", name="inner")],
+        [value("i", [], INT64), value("c", [], BOOL), value("v")],
+        [value("c_out", [], BOOL), value("v_out")],
+        name="body",
+    )
+    count = value("m", [], INT64)
+    yield unfit_at_run(
+        "loop_count",
+        "Loop",
+        [(count, np.array(2**62, np.int64)), (value("go", [], BOOL), np.array(True)), (value("x"), ones(2, 3))],
+        ["at most 100000000 iterations"],
+        body=body,
+    )
+    many = model(node("Tile", "x r"), constants=[ints("r", 2**40, 2**40)])
+    yield Case("hostile_tile_repeats", many, [CULPRIT, "Tile"])
+    often = model(node("Tile", "x r"), [value("x"), value("r", [2], INT64)], [value("y", ["n", "m"])])
+    often_given = [ones(2, 3), np.array([2**31, 2**31], np.int64)]
+    yield Case("at_run_tile_repeats", often, ["'y'", "size overflows"], inputs=often_given)
+
+
+def text_cases():
+    words = TensorProto(name="w", data_type=TensorProto.STRING, dims=[2], string_data=[b"fine", b"\xff\xfe"])
+    yield Case(
+        "hostile_constant_text",
+        model(node("StringConcat", "x w"), [value("x", [2], STRING)], constants=[words]),
+        ["'w'", "UTF-8", r"\b1\b"],
+    )
+    yield Case("hostile_attribute_text", model(node("Einsum", "x", equation=b"\xc3(")), [CULPRIT, "equation", "UTF-8"])
 
 
 def type_cases():
@@ -115,5 +150,5 @@ def type_cases():
 
 
 def cases():
-    for group in (run_cases, index_cases, import_cases, type_cases):
+    for group in (run_cases, index_cases, import_cases, loop_cases, text_cases, type_cases):
         yield from group()

@@ -167,6 +167,7 @@ INSTANTIATE_TEST_SUITE_P(
                   {kModel, "--stop-after", "simplify", "-o", "m.so"},
                   2,
                   "--stop-after goes with"},
+        FaultCase{"iterations", {kModel, "--max-iterations", "0"}, 2, "at least 1, found '0'"},
         FaultCase{"limit", {kModel, "--rewrite-limit", "-1"}, 2, "at least 0, found '-1'"}),
     [](const auto& info) { return info.param.name; });
 
