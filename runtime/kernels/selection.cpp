@@ -121,8 +121,8 @@ void sort_best(Candidate* candidates, Candidate*, int64_t count, int64_t best) {
 
 constexpr int64_t kMostSamples = 1024, kFewestSamples = 64, kElementsPerSample = 8;
 constexpr int64_t kPiece = 4096;
-constexpr int64_t kInserted = 16;   // best elements that are kept sorted,
-constexpr int64_t kScanned = 2048;  // of fewer than so many
+constexpr int64_t kInserted = 16;  // best elements that are kept sorted
+constexpr int64_t kFirstPiece = 128;
 
 // A key such that with near certainty at least `best` elements are as good: the place of the best in a
 // sample, and three standard deviations more. False where that would be most of them.
@@ -141,47 +141,65 @@ bool estimate_limit(const K& keys, int64_t count, int64_t best, uint64_t& limit)
   return true;
 }
 
-// Few best elements: a sorted list, which an element seldom gets into.
-template <class K, class C>
-void insert_best(const K& keys, int64_t count, int64_t best, C* candidates) {
-  auto insert = [&](uint64_t key, int64_t place, int64_t at) {
+template <class U>
+struct Row {
+  Row(const char* data, KeyFormat format, bool greatest)
+      : data(data), format(format), greatest(greatest), keys(data, format.kind, greatest) {}
+
+  // The places in [first, first + count) of elements that are as good as a key, from `first` on.
+  int64_t collect(int64_t first, int64_t count, uint64_t limit, int32_t* places) const {
+    const uint64_t ordered =
+        greatest ? static_cast<U>(~limit) : limit;  // keys of the greatest are turned around
+    return selection_code().collect(data + first * static_cast<int64_t>(sizeof(U)), format, count, ordered,
+                                    greatest, places);
+  }
+
+  const char* data;
+  KeyFormat format;
+  bool greatest;
+  Keys<U> keys;
+};
+
+// Few best elements: a sorted list, which an element seldom gets into. Its last gives the limit for vectors.
+template <class U, class C>
+void insert_best(const Row<U>& row, int64_t count, int64_t best, C* candidates) {
+  auto insert = [&](int64_t place, int64_t at) {
     C candidate;
-    put(candidate, key, place);
+    put(candidate, row.keys[place], place);
     for (; at > 0 && candidate < candidates[at - 1]; --at) candidates[at] = candidates[at - 1];
     candidates[at] = candidate;
   };
-  for (int64_t i = 0; i < best; ++i) insert(keys[i], i, i);
-  uint64_t worst = key_of(candidates[best - 1]);
-  for (int64_t i = best; i < count; ++i) {
-    const uint64_t key = keys[i];
-    if (key >= worst) continue;
-    insert(key, i, best - 1);
-    worst = key_of(candidates[best - 1]);
+  auto offer = [&](int64_t place) {
+    if (row.keys[place] < key_of(candidates[best - 1])) insert(place, best - 1);
+  };
+  int64_t next = 0;
+  for (; next < best; ++next) insert(next, next);
+  for (; next < std::min(count, kFirstPiece); ++next) offer(next);
+  int32_t places[kPiece];
+  for (int64_t piece = kFirstPiece; next < count; piece = std::min(kPiece, 2 * piece)) {
+    piece = std::min(piece, count - next);
+    const int64_t found = row.collect(next, piece, key_of(candidates[best - 1]), places);
+    for (int64_t i = 0; i < found; ++i) offer(next + places[i]);
+    next += piece;
   }
 }
 
 template <class U, class C>
-void select(const char* data, KeyFormat format, int64_t count, int64_t best, bool greatest, C* candidates,
-            C* spare) {
-  const Keys<U> keys(data, format.kind, greatest);
+void select(const Row<U>& row, int64_t count, int64_t best, C* candidates, C* spare) {
+  if (0 < best && best <= kInserted) return insert_best(row, count, best, candidates);
   uint64_t limit = 0;
   int64_t found = 0;
-  if (count < kScanned && 0 < best && best <= kInserted) return insert_best(keys, count, best, candidates);
-  if (estimate_limit(keys, count, best, limit)) {
-    const SelectionCode& code = selection_code();
-    // The keys of the greatest are turned around.
-    const uint64_t ordered_limit = greatest ? static_cast<U>(~limit) : limit;
+  if (estimate_limit(row.keys, count, best, limit)) {
     int32_t places[kPiece];
     for (int64_t first = 0; first < count; first += kPiece) {
-      const int64_t piece = std::min(kPiece, count - first);
-      const int64_t here =
-          code.collect(data + first * format.bytes, format, piece, ordered_limit, greatest, places);
-      for (int64_t i = 0; i < here; ++i) put(candidates[found++], keys[first + places[i]], first + places[i]);
+      const int64_t here = row.collect(first, std::min(kPiece, count - first), limit, places);
+      for (int64_t i = 0; i < here; ++i)
+        put(candidates[found++], row.keys[first + places[i]], first + places[i]);
     }
   }
   if (found < best || found == 0) {
     found = count;
-    for (int64_t i = 0; i < count; ++i) put(candidates[i], keys[i], i);
+    for (int64_t i = 0; i < count; ++i) put(candidates[i], row.keys[i], i);
   }
   sort_best(candidates, spare, found, best);
 }
@@ -191,13 +209,13 @@ void select_by_width(const char* data, KeyFormat format, int64_t count, int64_t 
                      C* candidates, C* spare) {
   switch (format.bytes) {
     case 1:
-      return select<uint8_t>(data, format, count, best, greatest, candidates, spare);
+      return select(Row<uint8_t>(data, format, greatest), count, best, candidates, spare);
     case 2:
-      return select<uint16_t>(data, format, count, best, greatest, candidates, spare);
+      return select(Row<uint16_t>(data, format, greatest), count, best, candidates, spare);
     case 4:
-      return select<uint32_t>(data, format, count, best, greatest, candidates, spare);
+      return select(Row<uint32_t>(data, format, greatest), count, best, candidates, spare);
     default:
-      return select<uint64_t>(data, format, count, best, greatest, candidates, spare);
+      return select(Row<uint64_t>(data, format, greatest), count, best, candidates, spare);
   }
 }
 
