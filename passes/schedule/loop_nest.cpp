@@ -282,17 +282,32 @@ void collapse(const ir::Program& program, Nest& nest) {
   }
 }
 
+// Iterations of the loops of a block, as far as they are known.
+int64_t inner_iterations(const Block& block) {
+  int64_t most = 1;
+  for (const ir::Stmt& stmt : block) {
+    auto* loop = std::get_if<For>(&stmt.node);
+    if (loop == nullptr) continue;
+    std::optional<Dim> extent = extent_of(*loop);
+    const int64_t trips =
+        extent && extent->is_constant() ? std::clamp<int64_t>(extent->value(), 1, kChunk) : 1;
+    most = std::max(most, std::min(kChunk, trips * inner_iterations(loop->body)));
+  }
+  return most;
+}
+
 // A lone vector loop becomes parallel chunks of one.
 void cut_into_chunks(Nest& nest, VarId chunk) {
   For& vector = nest.loops.back();
   const Dim extent = *extent_of(vector);
-  if (extent.is_constant() && extent.value() <= kChunk) return;
-  Expr start = ir::var(chunk) * ir::integer(kChunk);
+  const int64_t piece = std::max(kCacheLine, kChunk / inner_iterations(nest.body) / kCacheLine * kCacheLine);
+  if (extent.is_constant() && extent.value() <= piece) return;
+  Expr start = ir::var(chunk) * ir::integer(piece);
   vector.begin = start;
-  vector.end = ir::min(start + ir::integer(kChunk), ir::dim(extent));
+  vector.end = ir::min(start + ir::integer(piece), ir::dim(extent));
   nest.loops.insert(
       nest.loops.begin(),
-      For{chunk, ir::integer(0), ir::dim(ir::ceil_div(extent, Dim(kChunk))), LoopKind::kParallel, {}});
+      For{chunk, ir::integer(0), ir::dim(ir::ceil_div(extent, Dim(piece))), LoopKind::kParallel, {}});
 }
 
 // The bytes of the widest element of a nest's loads and stores.
