@@ -104,6 +104,7 @@ class KernelEmitter {
   llvm::Value* emit_packed_load(const ir::ExprNode& e, llvm::Value* guard, Memo& memo);
   llvm::Value* load_packed_run(const ir::ExprNode& e, llvm::Value* guard);
   llvm::Value* load_contiguous(llvm::Value* pointer, DType type, llvm::Value* guard, ir::BufferId root);
+  llvm::Value* load_strided(llvm::Value* pointer, DType type, int64_t stride, ir::BufferId root);
   llvm::Value* load_lanes(llvm::Value* pointers, DType type, llvm::Value* guard, ir::BufferId root);
   llvm::Value* element_offset(ir::BufferId buffer, const std::vector<ir::Expr>& index, llvm::Value* guard,
                               Memo& memo);
@@ -122,6 +123,7 @@ class KernelEmitter {
   std::vector<VectorReduction> start_reductions(const ir::For& loop);
   void emit_serial_loop(const ir::For& loop);
   void emit_in_lanes(const ir::For& loop, llvm::Value* base, int width, llvm::Value* mask);
+  bool emit_interleaved(const ir::For& loop, llvm::Value* base, int width);  // emit_interleaved.cpp
   // emit_transposed.cpp: a loop around a vector loop whose loads are contiguous along the outer one.
   struct TransposedNest;
   std::optional<TransposedNest> transposed_nest(const ir::For& loop) const;

@@ -189,6 +189,7 @@ void KernelEmitter::finish_reduction(const VectorReduction& reduction) {
 
 // The body with the loop variable at base, base + 1, ... in `width` lanes.
 void KernelEmitter::emit_in_lanes(const ir::For& loop, llvm::Value* base, int width, llvm::Value* mask) {
+  if (width > 1 && mask == nullptr && emit_interleaved(loop, base, width)) return;
   lanes = {loop.var, width, base, mask};
   emit(loop.body);
   lanes = {};

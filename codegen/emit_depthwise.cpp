@@ -5,6 +5,7 @@
 #include <llvm/IR/Intrinsics.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "codegen/accumulate.h"
 #include "codegen/emit_kernel.h"
@@ -92,11 +93,25 @@ class DepthwiseEmitter {
   }
 
  private:
+  // Lanes of a vector that are channels: where there are groups, all channels of as many as fit.
+  int active_lanes() const {
+    if (!form_.groups || form_.groups->outputs % lanes_ == 0) return lanes_;
+    const int outputs = static_cast<int>(form_.groups->outputs);
+    return lanes_ / outputs * outputs;
+  }
+  bool has_masks() const {
+    const Target& target = emitter_.target;
+    return (target.has_masks || target.isa == Isa::kX86V3) && bit_width(c_.accumulator_type) >= 32;
+  }
+  // Whether vectors can hold the channels at all.
+  bool is_vector() const { return active_lanes() == lanes_ || (active_lanes() > 0 && has_masks()); }
+  int64_t channel_step() const { return is_vector() ? static_cast<int64_t>(vectors_) * active_lanes() : 1; }
+
   // Channels of one task, a multiple of the vectors of a tile.
   int64_t channel_chunk() const {
     Dim rows = 1;
     for (const ContractionAxis& axis : form_.outer) rows *= axis.extent;
-    const int64_t step = static_cast<int64_t>(vectors_) * lanes_;
+    const int64_t step = channel_step();
     const int64_t whole = int64_t{1} << 40;
     if (!rows.is_constant() || !form_.channel.extent.is_constant() || rows.value() >= kFewRows) return whole;
     const int64_t pieces = (kFewRows + rows.value() - 1) / std::max<int64_t>(1, rows.value());
@@ -177,15 +192,15 @@ class DepthwiseEmitter {
   // ---- Channels of one tile of columns ----
 
   void channels(llvm::Value* begin, llvm::Value* end, const Columns& columns) {
-    llvm::Value* step = emitter_.index(static_cast<int64_t>(vectors_) * lanes_);
-    llvm::Value* left = builder_.CreateSRem(builder_.CreateSub(end, begin), step);
-    llvm::Value* at = builder_.CreateSub(end, left);
-    emit_for(builder_, begin, at, step, "channels", [&](llvm::Value* i) {
-      tile(columns, {i, vectors_, lanes_});
-    });
-    if (form_.channel.extent.is_constant() && form_.channel.extent.value() % lanes_ == 0) return;
-    const bool masks = emitter_.target.has_masks || emitter_.target.isa == Isa::kX86V3;
-    if (!masks || bit_width(c_.accumulator_type) < 32) {
+    llvm::Value* at = begin;
+    if (is_vector()) {
+      llvm::Value* step = emitter_.index(channel_step());
+      at = builder_.CreateSub(end, builder_.CreateSRem(builder_.CreateSub(end, begin), step));
+      emit_for(builder_, begin, at, step, "channels",
+               [&](llvm::Value* i) { tile(columns, vectors_of(i, active_lanes(), vectors_)); });
+      if (form_.channel.extent.is_constant() && form_.channel.extent.value() % channel_step() == 0) return;
+    }
+    if (!is_vector() || !has_masks()) {
       emit_for(builder_, at, end, emitter_.index(1), "channel", [&](llvm::Value* i) {
         tile(columns, {i, 1, 1});
       });
@@ -195,6 +210,12 @@ class DepthwiseEmitter {
       llvm::Value* count = builder_.CreateSub(end, at);
       tile(columns, {at, 1, lanes_, lanes_below(emitter_, count, lanes_), count});
     });
+  }
+
+  Channels vectors_of(llvm::Value* first, int active, int vectors) {
+    if (active == lanes_) return {first, vectors, lanes_};
+    llvm::Value* count = emitter_.index(active);
+    return {first, vectors, lanes_, lanes_below(emitter_, count, lanes_), count};
   }
 
   // ---- One tile ----
@@ -282,14 +303,16 @@ class DepthwiseEmitter {
       if (channels.width == 1) return value;
       return builder_.CreateVectorSplat(static_cast<unsigned>(channels.width), value);
     }
-    const int width = channels.width / outputs * inputs();
+    const int given = channels.width / outputs * inputs();
+    const int width = static_cast<int>(std::bit_ceil(static_cast<unsigned>(given)));
     Channels group{channels.first, 1, width};
     if (channels.mask) {
       llvm::Value* count = builder_.CreateUDiv(channels.count, emitter_.index(outputs));
       group.mask = lanes_below(emitter_, builder_.CreateMul(count, emitter_.index(inputs())), width);
     }
     std::vector<int> lanes;
-    for (int lane = 0; lane < channels.width; ++lane) lanes.push_back(lane / outputs * inputs() + input_);
+    for (int lane = 0; lane < channels.width; ++lane)
+      lanes.push_back(std::min(lane / outputs * inputs() + input_, width - 1));
     return builder_.CreateShuffleVector(load(c_.a.buffer, pointer, 0, group), lanes);
   }
 

@@ -1,6 +1,8 @@
 // Loads and stores: addresses, lanes, guards.
 #include <llvm/IR/Intrinsics.h>
 
+#include <algorithm>
+
 #include "codegen/emit.h"
 #include "runtime/error.h"
 
@@ -9,6 +11,12 @@ namespace dlc::codegen {
 using ir::BufferId;
 using ir::Dim;
 using ir::Expr;
+
+namespace {
+
+constexpr int64_t kMaxShuffledStride = 4;
+
+}  // namespace
 
 llvm::Value* KernelEmitter::from_memory(llvm::Value* value, DType type) {
   if (type != DType::kBool) return value;
@@ -66,6 +74,11 @@ llvm::Value* KernelEmitter::emit_load(const ir::ExprNode& e, llvm::Value* guard,
   std::optional<Dim> stride = lane_stride(e.buffer, e.args);
   if (lanes.width > 1 && stride && *stride == Dim(1)) {
     return from_memory(load_contiguous(address(e.buffer, e.args), info.dtype, guard, root), info.dtype);
+  }
+  if (lanes.width > 1 && !guard && stride && stride->is_constant() && stride->value() > 1 &&
+      stride->value() <= kMaxShuffledStride) {
+    return from_memory(load_strided(address(e.buffer, e.args), info.dtype, stride->value(), root),
+                       info.dtype);
   }
   llvm::Value* offset = nullptr;
   if (lanes.width > 1 && stride && *stride == Dim(0)) {
@@ -169,6 +182,29 @@ llvm::Value* KernelEmitter::load_contiguous(llvm::Value* pointer, DType type, ll
   auto* load = builder.CreateAlignedLoad(vector, pointer, align);
   if (!guard) tag_access(load, root);
   return load;
+}
+
+// Elements a small stride apart, from vectors that cover all between the first and the last: none reaches
+// beyond these.
+llvm::Value* KernelEmitter::load_strided(llvm::Value* pointer, DType type, int64_t stride, BufferId root) {
+  llvm::Type* element = memory_type(type);
+  auto* vector = llvm::FixedVectorType::get(element, static_cast<unsigned>(lanes.width));
+  const llvm::Align align(static_cast<uint64_t>(bit_width(type)) / 8);
+  const int64_t last = (lanes.width - 1) * stride;
+  llvm::Value* result = llvm::PoisonValue::get(vector);
+  for (int64_t part = 0; part < stride; ++part) {
+    const int64_t first = std::min(part * lanes.width, last + 1 - lanes.width);
+    auto* load = builder.CreateAlignedLoad(vector, builder.CreateGEP(element, pointer, index(first)), align);
+    tag_access(load, root);
+    std::vector<int> from;
+    for (int64_t lane = 0; lane < lanes.width; ++lane) {
+      const int64_t at = lane * stride;
+      const bool is_here = at / lanes.width == part;
+      from.push_back(static_cast<int>(is_here ? lanes.width + at - first : lane));
+    }
+    result = builder.CreateShuffleVector(result, load, from);
+  }
+  return result;
 }
 
 // One element, or one per lane from a vector of pointers.

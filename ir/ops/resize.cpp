@@ -335,14 +335,30 @@ class ResizeLowering {
 
   // ---- Passes
 
-  // Axes that are blended in one pass, or each in a pass of its own.
+  // One pass where a few elements are blended into fewer, else one an axis, so that only that of the
+  // innermost axis picks its elements one by one. Axes that shrink come first, outermost first; then those
+  // that grow, innermost first: the passes that pick then make few elements.
   std::vector<std::vector<ResizeTable>> passes_of(const std::vector<ResizeTable>& tables) const {
     Dim blended = 1;
-    for (const ResizeTable& table : tables) blended *= table.taps;
-    if (blended.is_constant() && blended.value() <= kMaxBlended) return {tables};
+    bool any_grows = false;
+    for (const ResizeTable& table : tables) {
+      blended *= table.taps;
+      any_grows = any_grows || grows(table);
+    }
+    const bool is_few = blended.is_constant() && blended.value() <= kMaxBlended;
+    if (is_few && (!any_grows || form_.filter.mode == ResizeMode::kNearest)) return {tables};
     std::vector<std::vector<ResizeTable>> passes;
-    for (const ResizeTable& table : tables) passes.push_back({table});
+    for (const ResizeTable& table : tables) {
+      if (!grows(table)) passes.push_back({table});
+    }
+    for (size_t i = tables.size(); i-- > 0;) {
+      if (grows(tables[i])) passes.push_back({tables[i]});
+    }
     return passes;
+  }
+  bool grows(const ResizeTable& table) const {
+    const Dim &from = input_[table.axis], &to = output_[table.axis];
+    return from.is_constant() && to.is_constant() && to.value() > from.value();
   }
 
   BufferId emit_pass(BufferId from, const std::vector<ResizeTable>& tables, bool last) {

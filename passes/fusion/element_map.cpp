@@ -12,8 +12,17 @@ using ir::VarId;
 
 namespace {
 
+constexpr int kPickCost = 2;
 constexpr int kDivisionCost = 4;
 constexpr int kMathCost = 12;
+
+// Whether the position of an element is data: lanes then load one by one.
+bool picks(const ExprNode& load) {
+  bool found = false;
+  for (const Expr& index : load.args)
+    ir::visit(index, [&](const ExprNode& node) { found = found || node.op == ExprOp::kLoad; });
+  return found;
+}
 
 int operation_cost(const ExprNode& node) {
   switch (node.op) {
@@ -21,8 +30,9 @@ int operation_cost(const ExprNode& node) {
     case ExprOp::kFloat:
     case ExprOp::kVar:
     case ExprOp::kDim:
-    case ExprOp::kLoad:
       return 0;
+    case ExprOp::kLoad:
+      return picks(node) ? kPickCost : 0;
     case ExprOp::kDiv:
     case ExprOp::kFloorDiv:
     case ExprOp::kMod:

@@ -38,8 +38,8 @@ inline ir::Expr copied(const ElementMap& map) {
   return map.value->op == ir::ExprOp::kLoad ? map.value : ir::Expr();
 }
 
-// Estimated operations of one evaluation, those inside of indices apart: 1 for arithmetic, more for divisions
-// and math functions.
+// Estimated operations of one evaluation, those inside of indices apart: 1 for arithmetic, more for
+// divisions, math functions and loads at positions that are data.
 int cost_of(const ir::Expr& value);
 
 // No quotient and no remainder among the operations on int64 of the index: addresses stay affine.

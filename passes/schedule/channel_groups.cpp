@@ -1,8 +1,5 @@
 #include "passes/schedule/channel_groups.h"
 
-#include <algorithm>
-#include <bit>
-
 #include "passes/schedule/access.h"
 #include "passes/schedule/gemm_form.h"
 
@@ -30,11 +27,6 @@ std::optional<Dim> stride(const ir::Program& program, const ContractionAccess& a
   return stride_along(program, Access{access.buffer, access.index, false, {}}, v);
 }
 
-bool is_power_of_two(const Dim& extent) {
-  return extent.is_constant() && extent.value() > 0 &&
-         std::has_single_bit(static_cast<uint64_t>(extent.value()));
-}
-
 bool walks_groups(const ir::Program& program, const Contraction& c, const ChannelGroups& groups) {
   for (const ContractionAccess& access : accesses(c)) {
     const std::optional<Dim> outer = stride(program, access, groups.group.var);
@@ -55,8 +47,8 @@ std::optional<ChannelGroups> channel_groups(const ir::Program& program, const Co
     return std::nullopt;
   std::optional<ContractionAxis> n, k;
   if (!find_axis(c, AxisRole::kN, n) || !find_axis(c, AxisRole::kK, k) || !n) return std::nullopt;
-  if (!is_power_of_two(n->extent) || n->extent.value() > kMaxGroupOutputs) return std::nullopt;
-  if (k && (!is_power_of_two(k->extent) || k->extent.value() > n->extent.value())) return std::nullopt;
+  if (!n->extent.is_constant() || n->extent.value() > kMaxGroupOutputs) return std::nullopt;
+  if (k && (!k->extent.is_constant() || k->extent.value() > n->extent.value())) return std::nullopt;
   ChannelGroups groups{.group = {}, .n = *n, .k = k, .outputs = n->extent.value()};
   if (k) groups.inputs = k->extent.value();
   if (!epilogue_only_addresses(c.epilogue, n->var)) return std::nullopt;

@@ -224,7 +224,49 @@ void vectorize(Nest& nest, size_t loop) {
   nest.loops.push_back(std::move(vector));
 }
 
+// A short loop whose stores fill the gaps between those of a long one, along which loads are contiguous.
+std::optional<Transposition> find_interleaving(const ir::Program& program, const Nest& nest,
+                                               const std::vector<Access>& all) {
+  if (nest.body.size() != 1 || !std::holds_alternative<ir::Store>(nest.body[0].node)) return std::nullopt;
+  auto moves_by = [&](const Access& access, const For& loop, const Dim& stride) {
+    return stride_along(program, access, loop.var) == stride;
+  };
+  for (size_t along = 0; along < nest.loops.size(); ++along) {
+    const For& inner = nest.loops[along];
+    if (!is_short(inner) || *extent_of(inner) == Dim(1)) continue;
+    for (size_t across = 0; across < nest.loops.size(); ++across) {
+      const For& outer = nest.loops[across];
+      if (across == along || is_short(outer)) continue;
+      bool fills = true, loads_runs = false;
+      for (const Access& access : all) {
+        if (access.is_store)
+          fills = fills && moves_by(access, inner, 1) && moves_by(access, outer, *extent_of(inner));
+        else
+          loads_runs = loads_runs || moves_by(access, outer, 1);
+      }
+      if (fills && loads_runs) return Transposition{across, along};
+    }
+  }
+  return std::nullopt;
+}
+
+// The long loop runs in lanes, around the short one.
+void interleave(Nest& nest, const Transposition& loops) {
+  For inner = std::move(nest.loops[loops.along]);
+  const VarId outer = nest.loops[loops.across].var;
+  nest.loops.erase(nest.loops.begin() + static_cast<std::ptrdiff_t>(loops.along));
+  inner.kind = LoopKind::kSerial;
+  inner.body = std::move(nest.body);
+  nest.body.clear();
+  nest.body.push_back({std::move(inner)});
+  for (size_t i = 0; i < nest.loops.size(); ++i) {
+    if (nest.loops[i].var == outer) return vectorize(nest, i);
+  }
+}
+
 void choose_vector_loop(const ir::Program& program, Nest& nest, const std::vector<Access>& all) {
+  if (std::optional<Transposition> both = find_interleaving(program, nest, all))
+    return interleave(nest, *both);
   if (std::optional<Transposition> both = find_transposition(program, nest, all)) {
     vectorize(nest, both->along);
     return;
@@ -284,17 +326,32 @@ void collapse(const ir::Program& program, Nest& nest) {
   }
 }
 
+// Iterations of the loops of a block, as far as they are known.
+int64_t inner_iterations(const Block& block) {
+  int64_t most = 1;
+  for (const ir::Stmt& stmt : block) {
+    auto* loop = std::get_if<For>(&stmt.node);
+    if (loop == nullptr) continue;
+    std::optional<Dim> extent = extent_of(*loop);
+    const int64_t trips =
+        extent && extent->is_constant() ? std::clamp<int64_t>(extent->value(), 1, kChunk) : 1;
+    most = std::max(most, std::min(kChunk, trips * inner_iterations(loop->body)));
+  }
+  return most;
+}
+
 // A lone vector loop becomes parallel chunks of one.
 void cut_into_chunks(Nest& nest, VarId chunk) {
   For& vector = nest.loops.back();
   const Dim extent = *extent_of(vector);
-  if (extent.is_constant() && extent.value() <= kChunk) return;
-  Expr start = ir::var(chunk) * ir::integer(kChunk);
+  const int64_t piece = std::max(kCacheLine, kChunk / inner_iterations(nest.body) / kCacheLine * kCacheLine);
+  if (extent.is_constant() && extent.value() <= piece) return;
+  Expr start = ir::var(chunk) * ir::integer(piece);
   vector.begin = start;
-  vector.end = ir::min(start + ir::integer(kChunk), ir::dim(extent));
+  vector.end = ir::min(start + ir::integer(piece), ir::dim(extent));
   nest.loops.insert(
       nest.loops.begin(),
-      For{chunk, ir::integer(0), ir::dim(ir::ceil_div(extent, Dim(kChunk))), LoopKind::kParallel, {}});
+      For{chunk, ir::integer(0), ir::dim(ir::ceil_div(extent, Dim(piece))), LoopKind::kParallel, {}});
 }
 
 // The bytes of the widest element of a nest's loads and stores.

@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t kMaxTasks = 16;
 constexpr int64_t kMaxBoxes = int64_t{1} << 31;
-constexpr int64_t kMinSorted = 256;
+constexpr int64_t kMinSorted = 64;
 
 struct Thresholds {
   int64_t most = 0;
@@ -99,9 +99,10 @@ class Suppression {
     int64_t* chosen = job_.chosen + group * job_.limits.most;
     KeptBoxes kept(columns_, job_.limits.most);
     // Most models keep a few of many boxes.
-    int64_t sorted = std::min(job_.count, std::max(kMinSorted, 4 * job_.limits.most));
+    int64_t sorted = std::min(job_.count, std::max(kMinSorted, 2 * job_.limits.most));
     for (int64_t next = 0; next < job_.count && kept.count() < job_.limits.most; sorted = job_.count) {
-      select_best(scores, job_.count, sorted, true, candidates_, candidates_ + job_.count);
+      select_best(reinterpret_cast<const char*>(scores), {KeyKind::kFloat, 4}, job_.count, sorted, true,
+                  candidates_, candidates_ + job_.count);
       for (; next < sorted && kept.count() < job_.limits.most; ++next) {
         const int64_t place = place_of(candidates_[next]);
         if (job_.limits.has_score && !(scores[place] > job_.limits.score)) {

@@ -23,25 +23,18 @@ inline void put(Candidate& to, uint64_t key, int64_t place) { to = {key, place};
 inline void put(PackedCandidate& to, uint64_t key, int64_t place) {
   to = key << 32 | static_cast<uint64_t>(place);
 }
+inline uint64_t key_of(const Candidate& candidate) { return candidate.key; }
+inline uint64_t key_of(PackedCandidate candidate) { return candidate >> 32; }
 inline int64_t place_of(const Candidate& candidate) { return candidate.place; }
 inline int64_t place_of(PackedCandidate candidate) { return static_cast<int64_t>(candidate & 0xffffffff); }
 
-// Sorts candidates that are in the order of their positions, so that the first `best` of them are the best,
-// best first; what follows is in any order. `spare` has room for as many.
-void sort_best(PackedCandidate* candidates, PackedCandidate* spare, int64_t count, int64_t best);
-void sort_best(Candidate* candidates, Candidate* spare, int64_t count, int64_t best);
-
-// The key of a float where the greatest (else the least) are best.
-inline uint32_t key_of(float value, bool greatest) {
-  const auto key = static_cast<uint32_t>(
-      ordered_key(reinterpret_cast<const char*>(&value), KeyFormat{KeyKind::kFloat, 4}));
-  return greatest ? ~key : key;
-}
-
-// Of data[0, count), finds the best `best` elements and sorts them to the front of `candidates`. Returns how
-// many candidates there are, of which others follow. Both arrays have room for `count`, which is below 2^32.
-int64_t select_best(const float* data, int64_t count, int64_t best, bool greatest,
-                    PackedCandidate* candidates, PackedCandidate* spare);
+// Of the row data[0, count), dense, finds the best elements - the greatest or the least - and puts `best` of
+// them at the front of `candidates`, best first. Both arrays have room for `count`, which is below 2^32 for
+// packed ones.
+void select_best(const char* data, KeyFormat format, int64_t count, int64_t best, bool greatest,
+                 PackedCandidate* candidates, PackedCandidate* spare);
+void select_best(const char* data, KeyFormat format, int64_t count, int64_t best, bool greatest,
+                 Candidate* candidates, Candidate* spare);
 
 // Boxes in columns, each of `count` rounded up to kBoxBlock; those behind the last have no area.
 struct BoxColumns {
@@ -56,9 +49,10 @@ struct Box {
 
 // Of one ISA.
 struct SelectionCode {
-  // Stores the positions of data[0, count) that are not below (`greatest`: else above) the limit; returns
-  // their number. `places` has room for `count`.
-  int64_t (*collect)(const float* data, int64_t count, float limit, bool greatest, int32_t* places);
+  // Stores the positions of the elements data[0, count) that are not worse than the limit, and maybe some
+  // that are; returns their number. `limit` is an ordered_key(). `places` has room for `count`.
+  int64_t (*collect)(const char* data, KeyFormat format, int64_t count, uint64_t limit, bool greatest,
+                     int32_t* places);
   // Whether the intersection of a box of some area with one of the others, over their union, exceeds the
   // limit.
   bool (*overlaps_any)(const Box& box, const BoxColumns& others, float limit);

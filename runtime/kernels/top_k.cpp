@@ -8,6 +8,7 @@ namespace dlc::kernels {
 namespace {
 
 constexpr int64_t kMaxTasks = 32;
+constexpr int64_t kColumns = 16;
 constexpr int64_t kMaxPacked = int64_t{1} << 32;
 
 struct Job {
@@ -22,7 +23,6 @@ struct Job {
   int64_t task_bytes;
 };
 
-bool is_float(const Job& job) { return job.format.kind == KeyKind::kFloat && job.format.bytes == 4; }
 bool is_packed(const Job& job) { return job.format.bytes <= 4 && job.extent < kMaxPacked; }
 
 // Row r is (r / inner, r % inner).
@@ -30,23 +30,34 @@ const char* element(const Job& job, int64_t row, int64_t i) {
   return job.data + ((row / job.inner * job.extent + i) * job.inner + row % job.inner) * job.format.bytes;
 }
 
-// The candidates of a row, the best k of them first.
-template <class C>
-void select_keys(const Job& job, int64_t row, C* candidates) {
-  const uint64_t flip = !job.largest ? 0 : ~uint64_t{0} >> (64 - 8 * job.format.bytes);
-  for (int64_t i = 0; i < job.extent; ++i)
-    put(candidates[i], ordered_key(element(job, row, i), job.format) ^ flip, i);
-  sort_best(candidates, candidates + job.extent, job.extent, job.k);
+// Columns of elements that are side by side, made rows.
+template <class T>
+void copy_columns(const char* from, int64_t columns, int64_t step, int64_t count, char* to) {
+  constexpr auto kSize = static_cast<int64_t>(sizeof(T));
+  for (int64_t i = 0; i < count; ++i) {
+    for (int64_t c = 0; c < columns; ++c)
+      std::memcpy(to + (c * count + i) * kSize, from + (i * step + c) * kSize, sizeof(T));
+  }
 }
 
-void select_floats(const Job& job, int64_t row, PackedCandidate* candidates) {
-  const auto* data = reinterpret_cast<const float*>(element(job, row, 0));
-  if (job.inner > 1) {
-    auto* column = reinterpret_cast<float*>(candidates + 2 * job.extent);
-    for (int64_t i = 0; i < job.extent; ++i) column[i] = data[i * job.inner];
-    data = column;
+// Rows [row, row + rows) of one outer element, each dense.
+const char* dense_rows(const Job& job, int64_t row, int64_t rows, char* memory) {
+  const char* from = element(job, row, 0);
+  if (job.inner == 1) return from;
+  switch (job.format.bytes) {
+    case 1:
+      copy_columns<uint8_t>(from, rows, job.inner, job.extent, memory);
+      break;
+    case 2:
+      copy_columns<uint16_t>(from, rows, job.inner, job.extent, memory);
+      break;
+    case 4:
+      copy_columns<uint32_t>(from, rows, job.inner, job.extent, memory);
+      break;
+    default:
+      copy_columns<uint64_t>(from, rows, job.inner, job.extent, memory);
   }
-  select_best(data, job.extent, job.k, job.largest, candidates, candidates + job.extent);
+  return memory;
 }
 
 template <class C>
@@ -60,15 +71,18 @@ void store_row(const Job& job, int64_t row, const C* candidates) {
   }
 }
 
-void run_row(const Job& job, int64_t row, char* memory) {
-  if (is_packed(job)) {
-    auto* candidates = reinterpret_cast<PackedCandidate*>(memory);
-    is_float(job) ? select_floats(job, row, candidates) : select_keys(job, row, candidates);
-    store_row(job, row, candidates);
-  } else {
-    auto* candidates = reinterpret_cast<Candidate*>(memory);
-    select_keys(job, row, candidates);
-    store_row(job, row, candidates);
+// The rows that are made dense together.
+int64_t group_of(const Job& job) { return std::min(job.inner, kColumns); }
+
+template <class C>
+void run_rows(const Job& job, int64_t row, int64_t rows, char* memory) {
+  auto* candidates = reinterpret_cast<C*>(memory);
+  C* spare = candidates + job.extent;
+  const char* data = dense_rows(job, row, rows, reinterpret_cast<char*>(spare + job.extent));
+  for (int64_t i = 0; i < rows; ++i) {
+    select_best(data + i * job.extent * job.format.bytes, job.format, job.extent, job.k, job.largest,
+                candidates, spare);
+    store_row(job, row + i, candidates);
   }
 }
 
@@ -76,15 +90,21 @@ void run_tasks(void* const* buffers, const int64_t*, int64_t begin, int64_t end,
   const Job& job = *static_cast<const Job*>(buffers[0]);
   const int64_t rows = job.outer * job.inner;
   for (int64_t task = begin; task < end; ++task) {
-    for (int64_t row = rows * task / job.tasks; row < rows * (task + 1) / job.tasks; ++row)
-      run_row(job, row, job.memory + task * job.task_bytes);
+    const int64_t stop = rows * (task + 1) / job.tasks;
+    char* memory = job.memory + task * job.task_bytes;
+    for (int64_t row = rows * task / job.tasks; row < stop;) {
+      const int64_t count = std::min({group_of(job), stop - row, job.inner - row % job.inner});
+      is_packed(job) ? run_rows<PackedCandidate>(job, row, count, memory)
+                     : run_rows<Candidate>(job, row, count, memory);
+      row += count;
+    }
   }
 }
 
-// Bytes of scratch memory that a row needs: its candidates twice, and a copy of a strided row of floats.
-int64_t row_bytes(const Job& job) {
+// Bytes of scratch memory of a task: the candidates of a row twice, and copies of strided rows.
+int64_t task_bytes(const Job& job) {
   const int64_t size = is_packed(job) ? sizeof(PackedCandidate) : sizeof(Candidate);
-  return (2 * size + (job.inner > 1 ? sizeof(float) : 0)) * job.extent;
+  return (2 * size + (job.inner > 1 ? group_of(job) * job.format.bytes : 0)) * job.extent;
 }
 
 }  // namespace
@@ -108,7 +128,7 @@ extern "C" int32_t dlc_top_k(dlc_frame* frame, dlc_call_tensor* inputs, dlc_call
   job.places = static_cast<int64_t*>(outputs[1].data);
   const int64_t rows = job.outer * job.inner;
   job.tasks = std::clamp<int64_t>(rows, 1, kMaxTasks);
-  job.task_bytes = (row_bytes(job) + 63) / 64 * 64;
+  job.task_bytes = (task_bytes(job) + 63) / 64 * 64;
   outputs[2].dims[0] = job.tasks * job.task_bytes / 8;
   job.memory = static_cast<char*>(dlc_call_output(frame, &outputs[2]));
   if (job.memory == nullptr) return DLC_OUT_OF_MEMORY;

@@ -101,6 +101,15 @@ TEST(ChannelGroups, NeedNotFillTheLastVector) {
   check({9, 2, 4, 5, 14, 3, 2, 1, 1}, false);
 }
 
+// Of a power of two of lanes, some stay free.
+TEST(ChannelGroups, NeedNotBeAPowerOfTwo) {
+  check({10, 3, 3, 6, 18, 3, 1, 1, 1}, false);
+  check({5, 1, 3, 7, 9, 3, 2, 1, 1}, false);
+  check({7, 6, 6, 5, 12, 3, 1, 1, 1}, false);
+  check({4, 2, 5, 4, 20, 3, 1, 2, 2}, false);
+  check({3, 4, 7, 5, 5, 1, 1, 1, 0}, false);
+}
+
 TEST(ChannelGroups, TakeSymbolicExtents) {
   check({4, 4, 4, 5, 29, 3, 1, 1, 1}, true);
   check({5, 1, 2, 3, 3, 3, 2, 1, 1}, true);

@@ -10,7 +10,7 @@
 namespace dlc {
 namespace {
 
-constexpr int64_t kSizes[] = {1, 8, 15, 16, 17, 33, 100};
+constexpr int64_t kSizes[] = {1, 2, 3, 4, 7, 8, 16, 17, 33, 100};
 
 std::vector<Tensor> run(const std::string& text, const std::vector<Tensor>& inputs,
                         const codegen::Target& target, const std::map<std::string, int64_t>& symbols = {}) {
