@@ -150,14 +150,14 @@ class RegionCopies {
       const bool windowed = c != nullptr && is_convolution(*c) && has_window(*c);
       const std::optional<int> out_axis =
           windowed ? wrong_axis(c->out, c->out_index, n_axis(*c)) : std::nullopt;
-      const bool joins = out_axis && result_ && result_->out == c->out;
-      if (result_ && !joins && touches(step->kernel, result_->out)) write_back();
+      const bool joins = out_axis && result_ && result_->out == c->out && !reads_result(step->kernel);
+      if (result_ && !joins && (out_axis || touches_result(step->kernel))) write_back();
       if (windowed) {
         // Inserting steps moves the kernel.
         Contraction& moved = copy_input();
         if (out_axis) copy_result(moved, *out_axis);
       }
-      forget_inputs(kernel().kernel);
+      forget_inputs(ir::writes(kernel().kernel));
     }
     write_back();
   }
@@ -181,19 +181,18 @@ class RegionCopies {
     return axis_of(index, *v);
   }
 
-  bool touches(const ir::Kernel& kernel, BufferId buffer) const {
+  bool shares_root(const std::vector<BufferId>& ids, BufferId buffer) const {
     const BufferId root = ir::root_of(program_, buffer);
-    auto is_it = [&](BufferId id) { return ir::root_of(program_, id) == root; };
-    const std::vector<BufferId> read = ir::reads(kernel), written = ir::writes(kernel);
-    return std::any_of(read.begin(), read.end(), is_it) || std::any_of(written.begin(), written.end(), is_it);
+    return std::any_of(ids.begin(), ids.end(),
+                       [&](BufferId id) { return ir::root_of(program_, id) == root; });
+  }
+  bool reads_result(const ir::Kernel& kernel) const { return shares_root(ir::reads(kernel), result_->out); }
+  bool touches_result(const ir::Kernel& kernel) const {
+    return reads_result(kernel) || shares_root(ir::writes(kernel), result_->out);
   }
 
-  void forget_inputs(const ir::Kernel& kernel) {
-    for (const BufferId id : ir::writes(kernel)) {
-      const BufferId root = ir::root_of(program_, id);
-      std::erase_if(inputs_,
-                    [&](const auto& entry) { return ir::root_of(program_, entry.first.first) == root; });
-    }
+  void forget_inputs(const std::vector<BufferId>& written) {
+    std::erase_if(inputs_, [&](const auto& entry) { return shares_root(written, entry.first.first); });
   }
 
   void insert(size_t position, ir::Step step) {
@@ -235,6 +234,7 @@ class RegionCopies {
   // The elements that contractions write are different ones: as many as there are, are all.
   void write_back() {
     if (!result_) return;
+    forget_inputs({result_->out});
     size_t position = result_->last + 1;
     if (result_->written == ir::product(program_.buffer(result_->out).shape)) {
       insert(position, copy_kernel(result_->copy, result_->out, result_->origin));

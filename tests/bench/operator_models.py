@@ -28,7 +28,7 @@ def typed(name: str, value: np.ndarray) -> onnx.ValueInfoProto:
 
 
 def constant(name: str, value: np.ndarray) -> onnx.TensorProto:
-    return numpy_helper.from_array(np.ascontiguousarray(value), name)
+    return numpy_helper.from_array(np.asarray(value, order="C"), name)
 
 
 def make_model(nodes, feed: Feed, constants: Feed, outputs, opset: int = OPSET) -> tuple[onnx.ModelProto, Feed]:
@@ -73,7 +73,7 @@ def dft(onesided: int):
 def loop(steps: int, size: int):
     """state = tanh(state * w + b), `steps` times."""
     state = helper.make_tensor_value_info("state", TensorProto.FLOAT, [size])
-    going = helper.make_tensor_value_info("going", TensorProto.BOOL, None)
+    going = helper.make_tensor_value_info("going", TensorProto.BOOL, [])
     index = helper.make_tensor_value_info("index", TensorProto.INT64, [])
     nodes = [
         helper.make_node("Mul", ["state", "w"], ["scaled"]),
@@ -82,7 +82,7 @@ def loop(steps: int, size: int):
         helper.make_node("Identity", ["going"], ["go"]),
     ]
     outputs = [
-        helper.make_tensor_value_info("go", TensorProto.BOOL, None),
+        helper.make_tensor_value_info("go", TensorProto.BOOL, []),
         helper.make_tensor_value_info("next", TensorProto.FLOAT, [size]),
     ]
     body = helper.make_graph(nodes, "body", [index, going, state], outputs)

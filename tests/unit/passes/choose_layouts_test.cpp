@@ -27,6 +27,26 @@ TEST(ChooseLayouts, ReordersOnlyWhatAContractionWrites) {
   EXPECT_TRUE(identical(before, after));
 }
 
+// Outputs keep their order: each is written back from a copy of its own.
+TEST(ChooseLayouts, CopiesEveryOutputFromItsConvolution) {
+  auto graph = ir::parse_graph(R"(graph g(%x: f64[1, 2, 5, 5], %w: f64[3, 2, 3, 3]) {
+  %y = Conv(%x, %w)
+  %z = Conv(%x, %w) {pads = [1, 1, 1, 1]}
+  return %y, %z
+}
+)");
+  ir::Program program = ir::lower_to_kernels(*graph);
+  Tensor x(DType::kDouble, {1, 2, 5, 5});
+  Tensor w(DType::kDouble, {3, 2, 3, 3});
+  for (int64_t i = 0; i < x.size(); ++i) x.set_double(i, static_cast<double>(i + 1));
+  for (int64_t i = 0; i < w.size(); ++i) w.set_double(i, static_cast<double>(i % 7));
+  std::vector<Tensor> before = ir::interpret(program, {x, w});
+  choose_layouts(program, {});
+  std::vector<Tensor> after = ir::interpret(program, {x, w});
+  EXPECT_TRUE(identical(before[0], after[0]));
+  EXPECT_TRUE(identical(before[1], after[1]));
+}
+
 // The images of a convolution of one channel are no channels, be their number known or not.
 TEST(ChooseLayouts, LeavesImagesOutermost) {
   auto graph = ir::parse_graph(R"(graph g(%x: f32[n, 1, 40], %w: f32[1, 1, 8]) {
