@@ -17,6 +17,7 @@
 #include "passes/expand_small_floats.h"
 #include "passes/pipeline.h"
 #include "passes/plan_memory.h"
+#include "passes/reuse_inputs.h"
 #include "passes/schedule/winograd_form.h"
 #include "runtime/error.h"
 #include "runtime/version.h"
@@ -73,6 +74,7 @@ class Compilation {
     report_.graph_nodes = pass_report.graph_nodes;
     for (const auto& [pass, seconds] : pass_report.seconds) report_.pass_seconds[pass] += seconds;
     passes::expand_small_floats(program_, {.float16 = target_.has_f16});
+    report_.reused = passes::reuse_inputs(program_, options_.reuse);
 
     name_ = c_identifier(options_.name.empty() ? graph.name() : options_.name);
     note_algorithms();

@@ -18,6 +18,8 @@ struct CompileOptions {
   bool profile = false;           // calls dlc_kernel_begin/end around every kernel
   int threads = 0;                // that compile; 0: as many as the process may use. Never changes the result
   std::string weights_file = "";  // constants go to this file instead of the library
+  // Outputs that are to be computed in the memory of inputs where that can be.
+  std::vector<passes::Reuse> reuse = {};
 };
 
 // What compilation did, for the summary.
@@ -29,7 +31,8 @@ struct CompileReport {
   int64_t arena_bytes = -1;  // -1: depends on symbols
   double seconds = 0;
   std::map<std::string, double> pass_seconds;
-  std::vector<std::string> notes;  // where Winograd is used, ...
+  std::vector<std::string> notes;     // where Winograd is used, ...
+  std::vector<passes::Reuse> reused;  // what holds of CompileOptions::reuse
   std::vector<KernelChoice> choices;
   std::vector<std::string> choice_notes;  // why operators have not got the kernel that they might have
 };

@@ -12,6 +12,12 @@
 
 namespace dlc::passes {
 
+// An output in the memory of an input, by their positions at the border.
+struct Reuse {
+  int input;
+  int output;
+};
+
 struct Options {
   // What the user asks for.
   std::map<std::string, std::vector<int64_t>> input_shapes;  // --shape: fixes dims of an input

@@ -54,6 +54,9 @@ struct StepLayout {
   std::vector<Field> outputs;
   std::vector<State> states;    // taken
   std::vector<size_t> changed;  // of the states, in the order given
+  // Of those, which the program may be given their own memory for: it writes them after all that it reads of
+  // them. Empty: none.
+  std::vector<bool> in_place = {};
   std::vector<ExchangedPart> exchanged =
       {};  // in the order in which they are given; nothing: it trains alone
 };

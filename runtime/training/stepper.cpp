@@ -62,7 +62,7 @@ struct Stepper::Runner {
     outputs.resize(program.program.outputs().size());
   }
 
-  // Runs with the next values of changed states going to `spare`.
+  // Runs with the next values of changed states going to `spare`, or to their own places.
   void run(const Batch& batch, const std::vector<Tensor>& states, const std::vector<Tensor>& spare) {
     const StepLayout& layout = program.layout;
     size_t at = 0;
@@ -72,7 +72,10 @@ struct Stepper::Runner {
     for (size_t i : state_of) inputs[at++] = runtime::border_tensor(states[i]);
     for (size_t i = 0; i < kScalarOutputs + layout.outputs.size(); ++i) outputs[i] = {};
     at = kScalarOutputs + layout.outputs.size();
-    for (size_t i : layout.changed) outputs[at++] = runtime::border_tensor(spare[state_of[i]]);
+    for (size_t k = 0; k < layout.changed.size(); ++k) {
+      const size_t i = state_of[layout.changed[k]];
+      outputs[at++] = runtime::border_tensor(is_in_place(k) ? states[i] : spare[i]);
+    }
     if (!exchange) return context.run(inputs, outputs);
     exchange->begin();
     try {
@@ -81,6 +84,10 @@ struct Stepper::Runner {
       if (exchange->fault().empty()) throw;
       throw Error(ErrorKind::kResource, exchange->fault());
     }
+  }
+
+  bool is_in_place(size_t changed) const {
+    return !program.layout.in_place.empty() && program.layout.in_place[changed];
   }
 
   static std::unique_ptr<Exchange> make_exchange(const StepLayout& layout, Communicator* communicator) {
@@ -112,16 +119,36 @@ Stepper::Stepper(StepPrograms programs, const std::map<std::string, Tensor>& sta
   for (const State& state : layout().states) {
     by_name_[state.name] = states_.size();
     states_.emplace_back(state.dtype, state.shape);
-    spare_.emplace_back(state.dtype, state.shape);
   }
+  spare_.resize(states_.size());
   if (!options.pool) options.pool = std::make_shared<runtime::ThreadPool>(options.threads);
   if (programs_.step) step_ = std::make_unique<Runner>(*programs_.step, options, by_name_, communicator);
   if (programs_.accumulate) {
     accumulate_ = std::make_unique<Runner>(*programs_.accumulate, options, by_name_, communicator);
   }
+  for (const auto* runner : {step_.get(), accumulate_.get()}) {
+    if (runner != nullptr) make_spare(*runner);
+  }
   evaluate_ = std::make_unique<Runner>(programs_.evaluate, options, by_name_, nullptr);
   set_states(states, {StateRole::kParameter, StateRole::kStatistic});
+  for (size_t i = 0; i < states_.size(); ++i) {
+    const State& state = layout().states[i];
+    const bool may_miss = state.role == StateRole::kMoment || state.role == StateRole::kAccumulator;
+    const auto given = states.find(state.name);
+    if (!may_miss || given == states.end()) continue;
+    check_fits(state, given->second);
+    states_[i] = copy_of(given->second);
+  }
   set_states(initial_states(layout(), states), {StateRole::kAverage});
+}
+
+// Of the states that a program does not change in their own memory.
+void Stepper::make_spare(const Runner& runner) {
+  for (size_t k = 0; k < runner.program.layout.changed.size(); ++k) {
+    const size_t i = runner.state_of[runner.program.layout.changed[k]];
+    if (!runner.is_in_place(k) && !spare_[i].defined())
+      spare_[i] = Tensor(states_[i].dtype(), states_[i].shape());
+  }
 }
 
 Stepper::~Stepper() = default;
@@ -134,8 +161,9 @@ StepResult Stepper::step(const Batch& batch, double rate) {
   runner.step.set_int(0, steps_ + 1);
   runner.draw.set_int(0, batches_ * ranks_ + rank_);  // processes drop different elements
   runner.run(batch, states_, spare_);
-  for (size_t i : runner.program.layout.changed) {
-    std::swap(states_[runner.state_of[i]], spare_[runner.state_of[i]]);
+  for (size_t k = 0; k < runner.program.layout.changed.size(); ++k) {
+    const size_t i = runner.state_of[runner.program.layout.changed[k]];
+    if (!runner.is_in_place(k)) std::swap(states_[i], spare_[i]);
   }
   ++batches_;
   if (completes) ++steps_;
@@ -179,7 +207,7 @@ void Stepper::set_states(const std::map<std::string, Tensor>& states,
 int64_t Stepper::state_bytes() const {
   int64_t bytes = 0;
   for (const Tensor& state : states_) bytes += state.byte_size();
-  for (const Tensor& state : spare_) bytes += state.byte_size();
+  for (const Tensor& state : spare_) bytes += state.defined() ? state.byte_size() : 0;
   return bytes;
 }
 

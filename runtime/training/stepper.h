@@ -79,6 +79,7 @@ class Stepper {
 
  private:
   struct Runner;  // a program with its context and borders
+  void make_spare(const Runner& runner);
 
   // That with all states.
   const StepLayout& layout() const {
@@ -87,7 +88,7 @@ class Stepper {
 
   StepPrograms programs_;
   std::vector<Tensor> states_;
-  std::vector<Tensor> spare_;  // of the states that a step changes: the next values
+  std::vector<Tensor> spare_;  // next values of states that a step does not change in place; else undefined
   std::map<std::string, size_t> by_name_;
   std::unique_ptr<Runner> step_;  // null as its program
   std::unique_ptr<Runner> accumulate_;

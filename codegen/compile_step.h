@@ -1,0 +1,13 @@
+// The programs of a training step, compiled.
+#pragma once
+
+#include "codegen/compile.h"
+#include "passes/training/build_step.h"
+#include "runtime/training/stepper.h"
+
+namespace dlc::codegen {
+
+// The layout says which states the program may change in their own memory.
+training::StepProgram compile_step(passes::StepGraph step, CompileOptions options);
+
+}  // namespace dlc::codegen
