@@ -2,7 +2,7 @@
 
 namespace dlc::codegen {
 
-training::StepProgram compile_step(passes::StepGraph step, CompileOptions options) {
+StepModel compile_step_to_object(passes::StepGraph step, CompileOptions options) {
   training::StepLayout layout = std::move(step.layout);
   const size_t first_state = layout.fields.size() + training::kScalarInputs;
   const size_t first_changed = training::kScalarOutputs + layout.outputs.size();
@@ -15,7 +15,12 @@ training::StepProgram compile_step(passes::StepGraph step, CompileOptions option
   layout.in_place.assign(layout.changed.size(), false);
   for (const passes::Reuse& reuse : model.report.reused)
     layout.in_place[static_cast<size_t>(reuse.output) - first_changed] = true;
-  return {load(std::move(model)), std::move(layout)};
+  return {std::move(model), std::move(layout)};
+}
+
+training::StepProgram compile_step(passes::StepGraph step, CompileOptions options) {
+  StepModel compiled = compile_step_to_object(std::move(step), std::move(options));
+  return {load(std::move(compiled.model)), std::move(compiled.layout)};
 }
 
 }  // namespace dlc::codegen

@@ -147,12 +147,16 @@ class LibraryEmitter {
   llvm::Constant* program(const StepModel* step) {
     if (step == nullptr) {
       return llvm::ConstantStruct::getAnon(
-          {data_.null(), data_.null(), data_.null(), data_.i32(0), data_.i32(0)});
+          {data_.null(), data_.null(), data_.null(), data_.null(), data_.i32(0), data_.i32(0)});
     }
     std::vector<State> changed;
     for (size_t i : step->layout.changed) changed.push_back(step->layout.states[i]);
+    std::vector<llvm::Constant*> in_place;
+    for (size_t i = 0; i < changed.size(); ++i)
+      in_place.push_back(data_.i32(!step->layout.in_place.empty() && step->layout.in_place[i] ? 1 : 0));
     return llvm::ConstantStruct::getAnon({data_.external(descriptor_symbol(step->model.name)),
                                           numbers(step->layout.states), numbers(changed),
+                                          data_.array(in_place, "in_place"),
                                           data_.i32(step->layout.states.size()), data_.i32(changed.size())});
   }
 

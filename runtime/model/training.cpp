@@ -14,7 +14,7 @@ struct dlc_stepper {
   dlc_context* evaluate;
   dlc_context* last;  // that of the last call
   char** states;
-  char** spare;  // the next values, of the states that steps change
+  char** spare;  // the next values, of the states that steps do not change in place
   float* weights;
   const void** inputs;
   void** outputs;
@@ -62,6 +62,7 @@ bool make_states(dlc_stepper* trainer) {
   for (const dlc_training_program* program : {&training.step, &training.accumulate}) {
     for (int32_t i = 0; i < program->num_changed; ++i) {
       char*& spare = trainer->spare[program->changed[i]];
+      if (program->in_place[i] != 0) continue;
       if (spare == nullptr) spare = make_memory(training.states[program->changed[i]].bytes);
       if (spare == nullptr) return false;
     }
@@ -106,8 +107,10 @@ int32_t run(dlc_stepper* trainer, const dlc_training_program& program, dlc_conte
   }
   for (int32_t i = 0; i < program.num_states; ++i) trainer->inputs[at++] = trainer->states[program.states[i]];
   at = kScalarOutputs + training.num_outputs;
-  for (int32_t i = 0; i < program.num_changed; ++i)
-    trainer->outputs[at++] = trainer->spare[program.changed[i]];
+  for (int32_t i = 0; i < program.num_changed; ++i) {
+    char* const* places = program.in_place[i] != 0 ? trainer->states : trainer->spare;
+    trainer->outputs[at++] = places[program.changed[i]];
+  }
   trainer->last = context;
   return dlc_context_run_flat(context, nullptr, trainer->inputs, trainer->outputs);
 }
@@ -172,6 +175,7 @@ int32_t dlc_stepper_train(dlc_stepper* trainer, const void* const* batch, float 
       run(trainer, program, context, batch, {rate, trainer->batches / per_step + 1, trainer->batches});
   if (status != DLC_OK) return status;
   for (int32_t i = 0; i < program.num_changed; ++i) {
+    if (program.in_place[i] != 0) continue;
     char*& state = trainer->states[program.changed[i]];
     char*& spare = trainer->spare[program.changed[i]];
     char* const next = spare;

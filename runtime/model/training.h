@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-#define DLC_TRAINING_VERSION 1u
+#define DLC_TRAINING_VERSION 2u
 
 /* A tensor that steps change, or that makes the optimizer's memory. */
 typedef struct dlc_training_state {
@@ -31,6 +31,7 @@ typedef struct dlc_training_program {
   const dlc_model* model; /* null: there is none */
   const int32_t* states;
   const int32_t* changed;
+  const int32_t* in_place; /* of those: 1 where the next value is written over the last one */
   int32_t num_states;
   int32_t num_changed;
 } dlc_training_program;
