@@ -29,6 +29,21 @@ std::optional<int64_t> number_of(const ir::Expr& value) {
   return value->op == ir::ExprOp::kDim ? value->dim.constant() : std::nullopt;
 }
 
+// Of a loop inside one over pieces, of which the last may be shorter: from p * size to min(p * size + size,
+// end) for every piece p. Nothing for other loops.
+std::optional<int64_t> turns_in_pieces(const ir::For& pieces, const ir::For& loop) {
+  const ir::Expr& begin = loop.begin;
+  const bool is_piece = begin->op == ir::ExprOp::kMul && begin->args[0]->op == ir::ExprOp::kVar &&
+                        begin->args[0]->var == pieces.var && loop.end->op == ir::ExprOp::kMin;
+  const std::optional<int64_t> size = is_piece ? number_of(begin->args[1]) : std::nullopt;
+  const std::optional<int64_t> end = is_piece ? number_of(loop.end->args[1]) : std::nullopt;
+  const std::optional<int64_t> count = number_of(pieces.end);
+  if (!size || !end || !count || *size <= 0 || number_of(pieces.begin) != 0) return std::nullopt;
+  const bool covers =
+      ir::same(loop.end->args[0], begin + ir::integer(*size)) && *count == (*end + *size - 1) / *size;
+  return covers ? end : std::nullopt;
+}
+
 // A nest of loops around one store, in front of which are only scalars of the same turn.
 struct ElementWriter {
   int64_t turns = 1;
@@ -41,12 +56,21 @@ std::optional<ElementWriter> element_writer(const ir::Kernel& kernel) {
   if (nest == nullptr) return std::nullopt;
   ElementWriter result;
   const ir::Block* block = &nest->body;
+  const ir::For* outer = nullptr;
+  int64_t outer_turns = 1;
   while (block->size() == 1 && std::holds_alternative<ir::For>(block->front().node)) {
     const auto& loop = std::get<ir::For>(block->front().node);
     const std::optional<int64_t> begin = number_of(loop.begin);
     const std::optional<int64_t> end = number_of(loop.end);
-    if (!begin || !end) return std::nullopt;
-    result.turns *= std::max<int64_t>(*end - *begin, 0);
+    const bool is_plain = begin && end;
+    const std::optional<int64_t> in_pieces =
+        is_plain || outer == nullptr ? std::nullopt : turns_in_pieces(*outer, loop);
+    if (!is_plain && !in_pieces) return std::nullopt;
+    // What is counted in pieces is counted with them.
+    if (in_pieces) result.turns /= std::max<int64_t>(outer_turns, 1);
+    outer_turns = in_pieces ? *in_pieces : std::max<int64_t>(*end - *begin, 0);
+    result.turns *= outer_turns;
+    outer = in_pieces ? nullptr : &loop;
     block = &loop.body;
   }
   for (const ir::Stmt& statement : *block) {
