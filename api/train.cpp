@@ -1,6 +1,6 @@
 #include "api/train.h"
 
-#include "codegen/compile.h"
+#include "codegen/compile_step.h"
 #include "frontend/read_model.h"
 #include "frontend/write_model.h"
 #include "passes/training/build_step.h"
@@ -55,10 +55,8 @@ Opened open(const std::string& path, const std::string& bytes, const std::vector
 training::StepProgram compile_program(const Opened& model, const Options& options,
                                       passes::TrainingOptions step, StepKind kind) {
   step.rate_scales = model.rate_scales;
-  passes::StepGraph built = passes::build_step(*model.graph, model.parameters, model.trained, step, kind);
-  const codegen::CompileOptions compilation{
-      .cpu = options.cpu, .threads = options.threads, .in_place = training::states_in_place(built.layout)};
-  return {codegen::compile(*built.graph, compilation), std::move(built.layout)};
+  return codegen::compile_step(passes::build_step(*model.graph, model.parameters, model.trained, step, kind),
+                               {.cpu = options.cpu, .threads = options.threads});
 }
 
 }  // namespace

@@ -39,6 +39,7 @@ struct Flags {
   std::vector<std::string> metrics;
   CheckpointChoice checkpoint;
   bool adapter = false;
+  bool training_info = false;
   std::string adapter_file;
   StepFiles step;
   std::string config;
@@ -156,6 +157,9 @@ void add_commands(CLI::App& app, Flags& flags) {
   add_checkpoint_flags(*out, flags);
   out->add_flag("--adapter", flags.adapter,
                 "Only adapters and other trained tensors, as a safetensors file; else adapters are merged");
+  out->add_flag("--training-info", flags.training_info,
+                "Also how it is trained, in the standard's words, and the optimizer's states")
+      ->excludes("--adapter");
 
   CLI::App* merge = app.add_subcommand("merge", "Writes a model with the adapters of a file");
   merge->add_option("MODEL", flags.model, "ONNX file that they were trained for")->required();
@@ -180,7 +184,9 @@ int run(const CLI::App& app, Flags& flags) {
     merge_adapter(flags.model, flags.adapter_file, flags.output);
     return kExitDone;
   }
-  if (flags.adapter) {
+  if (flags.training_info) {
+    export_training(flags.folder, flags.output);
+  } else if (flags.adapter) {
     export_adapter(flags.folder, flags.checkpoint, flags.output);
   } else {
     export_run(flags.folder, flags.checkpoint, flags.output);

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "codegen/step_library.h"
+#include "codegen/compile_step.h"
 #include "runtime/data/files.h"
 #include "runtime/error.h"
 #include "tools/tool.h"
@@ -24,8 +24,7 @@ int compile_library(const std::string& model, const TrainingFlags& flags, const 
                                        ? compile_fitted(opened, *opened.graph, flags, kind, options).what
                                        : passes::Recompute::kNothing;
     passes::StepGraph step = build_graph(opened, *opened.graph, flags, kind, what);
-    own.in_place = training::states_in_place(step.layout);
-    return {codegen::compile_to_object(std::move(step.graph), own), std::move(step.layout)};
+    return codegen::compile_step_to_object(std::move(step), own);
   };
   codegen::StepLibrary library{.name = name,
                                .step = compile("step", StepKind::kStep),

@@ -13,6 +13,8 @@
 #include "runtime/training/checkpoint.h"
 #include "runtime/training/stepper.h"
 #include "tools/spec.h"
+#include "tools/tool.h"
+#include "tools/training_algorithm.h"
 #include "tools/training_run.h"
 
 namespace dlc::tools {
@@ -79,6 +81,20 @@ void export_run(const std::string& folder, const CheckpointChoice& choice, const
   data::write_file(output, adapters ? merged_model(model, adapters->options, values)
                                     : frontend::with_values(model, values));
   fmt::print("{}: {} tensors of step {}\n", output, values.size(), tuned.step);
+}
+
+void export_training(const std::string& folder, const std::string& output) {
+  const TrainingFlags flags = read_run_file(run_file(folder));
+  const training::Checkpoint checkpoint = training::read_checkpoint(folder, "last");
+  TrainableModel model = open_model(run_model(folder), data::read_file(run_model(folder)), flags);
+  // With the batch as the model has it.
+  model.graph = frontend::parse_model(model.bytes, "", {.input_shapes = parse_shapes(flags.shapes)});
+  const frontend::Algorithm step = describe_step(model, flags, checkpoint);
+  const std::string tuned =
+      frontend::with_values(model.bytes, {checkpoint.model.begin(), checkpoint.model.end()});
+  data::write_file(output, frontend::with_algorithm(tuned, step));
+  fmt::print("{}: {} tensors of step {}, and how it is trained\n", output, checkpoint.model.size(),
+             checkpoint.run.steps);
 }
 
 void export_adapter(const std::string& folder, const CheckpointChoice& choice, const std::string& output) {

@@ -10,6 +10,9 @@ namespace dlc::tools {
 // Writes the model of a run folder with its trained tensors, averages where the run has them; adapters are
 // merged into the weights.
 void export_run(const std::string& folder, const CheckpointChoice& choice, const std::string& output);
+// Writes the model as it was trained last with the states of its optimizer, and the step as
+// TrainingInfoProto.
+void export_training(const std::string& folder, const std::string& output);
 // Writes adapters and other trained tensors to a safetensors file. Error(kUsage) for a run without --lora.
 void export_adapter(const std::string& folder, const CheckpointChoice& choice, const std::string& output);
 

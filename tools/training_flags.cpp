@@ -213,8 +213,12 @@ const Row kRows[] = {
      "r=8,alpha=16,target='*query*|*value*': low-rank adapters of linear layers and convolutions that match "
      "are trained, beside --train and a new head; default: alpha=r, all of them"},
     {"bn", &TrainingFlags::normalization,
-     "BatchNormalization: frozen, or train (statistics of the batch; the running ones follow)"},
+     "BatchNormalization: frozen, or train (statistics of the batch; the running ones follow); "
+     "train,insert=PATTERN puts one behind convolutions that match and have none, by what they give for the "
+     "data"},
     {"dropout", &TrainingFlags::dropout, "Ratio of all Dropout nodes; negative: the model's"},
+    {"add-dropout", &TrainingFlags::added_dropout,
+     "PATTERN=RATIO: a Dropout behind nodes whose name or output matches, in training alone"},
     {"metrics", &TrainingFlags::metrics, "accuracy, top5 (or another number), f1; mae, mse of values"},
     {"keep-best", &TrainingFlags::keep_best, "What decides which epoch is best: a metric, or loss"},
     {"early-stop", &TrainingFlags::patience, "The run ends after so many epochs without a better one"},
@@ -232,6 +236,8 @@ const Row kRows[] = {
     {"keep", &TrainingFlags::keep, "Checkpoints that are kept besides the best"},
     {"strict", &TrainingFlags::strict, "A picture that cannot be read ends the run; else it is left out"},
     {"cpu", &TrainingFlags::cpu, "Processor to compile for: native (default), x86-64-v3, x86-64-v4"},
+    {"algorithm", &TrainingFlags::algorithm,
+     "The step that the model's training_info describes, in place of --loss and --optimizer"},
     {"distributed", &TrainingFlags::distributed,
      "mpi: the processes that mpirun has started each take a share of every batch"},
 };
@@ -389,7 +395,10 @@ passes::TrainingOptions training_options(const TrainingFlags& flags) {
   options.loss = loss_options(flags);
   options.optimizer = optimizer(flags).options;
   options.clip = {.norm = flags.clip_norm, .value = flags.clip_value};
-  options.normalization = choose("--bn", flags.normalization, kNormalization);
+  Spec normalization("--bn", flags.normalization);
+  options.normalization = choose("--bn", normalization.name(), kNormalization);
+  if (options.normalization == passes::NormalizationMode::kTrain) normalization.text("insert");
+  normalization.finish();
   options.dropout = flags.dropout;
   options.accumulate = flags.accumulate;
   options.average = flags.average;
@@ -402,19 +411,33 @@ passes::TrainingOptions training_options(const TrainingFlags& flags) {
 
 namespace {
 
+struct PatternNumber {
+  std::string pattern;
+  double number;
+};
+
+// Of "PATTERN=NUMBER", where `what` is the number's name in messages.
+std::vector<PatternNumber> pattern_numbers(const char* flag, const char* what,
+                                           const std::vector<std::string>& texts) {
+  std::vector<PatternNumber> result;
+  for (const std::string& text : texts) {
+    const size_t split = text.rfind('=');
+    if (split == std::string::npos)
+      fail(ErrorKind::kUsage, "{}: expected PATTERN={}, found '{}'", flag, what, text);
+    result.push_back({text.substr(0, split), parse_number(flag, text.substr(split + 1))});
+  }
+  return result;
+}
+
 // Of --lr-scale, in its order.
 std::vector<passes::RateScale> rate_scales(const TrainingFlags& flags) {
   std::vector<passes::RateScale> result;
-  for (const std::string& text : flags.rate_scales) {
-    const size_t split = text.rfind('=');
-    if (split == std::string::npos)
-      fail(ErrorKind::kUsage, "--lr-scale: expected PATTERN=FACTOR, found '{}'", text);
-    const double factor = parse_number("--lr-scale", text.substr(split + 1));
+  for (const auto& [pattern, factor] : pattern_numbers("--lr-scale", "FACTOR", flags.rate_scales)) {
     if (!(factor > 0 && std::isfinite(factor))) {
       fail(ErrorKind::kUsage, "--lr-scale: '{}': expected a positive factor; --freeze keeps parameters",
-           text);
+           pattern);
     }
-    result.push_back({text.substr(0, split), factor});
+    result.push_back({pattern, factor});
   }
   return result;
 }
@@ -427,6 +450,22 @@ passes::ParameterChoice parameter_choice(const TrainingFlags& flags) {
           .adapters = lora(flags),
           .rate_scales = rate_scales(flags),
           .name_prefix = "--"};
+}
+
+std::vector<AddedDropout> added_dropout(const TrainingFlags& flags) {
+  std::vector<AddedDropout> result;
+  for (const auto& [pattern, ratio] : pattern_numbers("--add-dropout", "RATIO", flags.added_dropout)) {
+    if (!(ratio > 0 && ratio < 1)) {
+      fail(ErrorKind::kUsage, "--add-dropout: '{}': expected a ratio between 0 and 1, found {}", pattern,
+           ratio);
+    }
+    result.push_back({pattern, ratio});
+  }
+  return result;
+}
+
+std::string inserted_normalization(const TrainingFlags& flags) {
+  return Spec("--bn", flags.normalization).text("insert");
 }
 
 double learning_rate(const TrainingFlags& flags) { return optimizer(flags).rate; }

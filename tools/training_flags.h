@@ -38,6 +38,7 @@ struct TrainingFlags {
   int64_t max_megabytes = 0;
   std::string normalization = "frozen";
   double dropout = -1;
+  std::vector<std::string> added_dropout;
   std::vector<std::string> metrics;
   std::string keep_best = "";
   int64_t patience = 0;
@@ -50,6 +51,7 @@ struct TrainingFlags {
   int keep = 2;
   std::string cpu = "native";
   std::string distributed = "";
+  bool algorithm = false;
   int64_t processes = 1;  // that train together; `batch` is then the share of one. No flag
 };
 
@@ -66,6 +68,12 @@ void add_run_file(const CLI::App& app, TrainingFlags& flags, const std::string& 
 passes::TrainingOptions training_options(const TrainingFlags& flags);
 // What --freeze, --train, --lora and --lr-scale say.
 passes::ParameterChoice parameter_choice(const TrainingFlags& flags);
+struct AddedDropout {
+  std::string pattern;
+  double ratio;
+};
+std::vector<AddedDropout> added_dropout(const TrainingFlags& flags);  // of --add-dropout
+std::string inserted_normalization(const TrainingFlags& flags);       // the pattern of --bn; empty: none
 double learning_rate(const TrainingFlags& flags);
 training::TrainerOptions trainer_options(const TrainingFlags& flags);
 training::Conversion conversion(const TrainingFlags& flags);

@@ -24,7 +24,7 @@ std::string hindrance(const TrainingFlags& flags, const passes::Prefix& prefix, 
 FrozenPart compile_frozen(const TrainableModel& model, const StepTask& task, const TrainingFlags& flags,
                           int64_t samples, Progress& progress) {
   FrozenPart part;
-  if (flags.cached_megabytes <= 0) return part;
+  if (flags.cached_megabytes <= 0 || model.algorithm) return part;
   passes::PrefixResult split =
       passes::split_prefix(*model.graph, model.parameters, model.trained, training_options(flags));
   std::string reason = split.reason;

@@ -5,16 +5,19 @@
 
 #include <fmt/format.h>
 
+#include "codegen/compile_step.h"
 #include "frontend/read_model.h"
 #include "frontend/write_model.h"
 #include "passes/training/choose_parameters.h"
 #include "passes/training/loss.h"
+#include "passes/training/training_form.h"
 #include "runtime/error.h"
 #include "runtime/model/api.h"
 #include "runtime/training/checkpoint.h"
 #include "runtime/training/random.h"
 #include "tools/spec.h"
 #include "tools/tool.h"
+#include "tools/training_algorithm.h"
 
 namespace dlc::tools {
 namespace {
@@ -51,12 +54,13 @@ std::string prepare_model(const std::string& path, const TrainingFlags& flags) {
 std::string TrainableModel::hash() const { return training::hash_of_model(bytes); }
 
 std::map<std::string, Tensor> TrainableModel::states() const {
-  std::map<std::string, Tensor> result;
+  std::map<std::string, Tensor> result = other_states;
   for (const Parameter& parameter : parameters) result[parameter.name] = parameter.value;
   return result;
 }
 
 TrainableModel open_model(const std::string& name, std::string bytes, const TrainingFlags& flags) {
+  if (flags.algorithm) return open_described(name, std::move(bytes), flags);
   TrainableModel model;
   model.bytes = std::move(bytes);
   try {
@@ -72,10 +76,15 @@ TrainableModel open_model(const std::string& name, std::string bytes, const Trai
   model.parameters = std::move(chosen.parameters);
   model.trained = std::move(chosen.trained);
   model.rate_scales = std::move(chosen.rate_scales);
+  for (const AddedDropout& added : added_dropout(flags)) {
+    if (passes::add_dropout(*model.graph, added.pattern, added.ratio) == 0)
+      fail(ErrorKind::kUsage, "--add-dropout: no node matches '{}'", added.pattern);
+  }
   return model;
 }
 
 StepTask task_of(const TrainableModel& model, const TrainingFlags& flags) {
+  if (model.algorithm) return task_of_described(model, flags);
   const passes::LossOptions loss = training_options(flags).loss;
   StepTask task{.fields = passes::batch_fields(*model.graph, loss),
                 .output = passes::find_output(*model.graph, loss.output)};
@@ -87,27 +96,21 @@ StepTask task_of(const TrainableModel& model, const TrainingFlags& flags) {
 
 passes::StepGraph build_graph(const TrainableModel& model, const ir::Graph& graph, const TrainingFlags& flags,
                               StepKind kind, passes::Recompute what) {
+  if (model.algorithm) {
+    const bool is_known = kind == StepKind::kStep || kind == StepKind::kEvaluate;
+    if (!is_known) fail(ErrorKind::kUsage, "--algorithm: the model's own step has no such part");
+    return passes::build_algorithm_step(graph, *model.algorithm, kind);
+  }
   passes::TrainingOptions training = training_options(flags);
   training.rate_scales = model.rate_scales;
   training.recompute = what;
   return passes::build_step(graph, model.parameters, model.trained, training, kind);
 }
 
-namespace {
-
-// The step of a graph, which is of no more use, with next states in the place of those before.
-training::StepProgram compile_in_place(passes::StepGraph& step, codegen::CompileOptions options) {
-  options.in_place = training::states_in_place(step.layout);
-  return {codegen::compile(*step.graph, options), std::move(step.layout)};
-}
-
-}  // namespace
-
 training::StepProgram compile_program(const TrainableModel& model, const ir::Graph& graph,
                                       const TrainingFlags& flags, StepKind kind,
                                       const codegen::CompileOptions& options) {
-  passes::StepGraph step = build_graph(model, graph, flags, kind);
-  return compile_in_place(step, options);
+  return codegen::compile_step(build_graph(model, graph, flags, kind), options);
 }
 
 FittedStep compile_fitted(const TrainableModel& model, const ir::Graph& graph, const TrainingFlags& flags,
@@ -116,11 +119,12 @@ FittedStep compile_fitted(const TrainableModel& model, const ir::Graph& graph, c
   int64_t least = INT64_MAX;
   for (Recompute what : {Recompute::kNothing, Recompute::kCheap, Recompute::kAllButProducts}) {
     passes::StepGraph step = build_graph(model, graph, flags, kind, what);
-    training::StepProgram program = compile_in_place(step, options);
+    const passes::RecomputePlan plan = step.recompute;
+    training::StepProgram program = codegen::compile_step(std::move(step), options);
     const int64_t bytes =
         dlc_model_arena_bytes(&program.program.model(), nullptr) + training::state_bytes(program);
     if (flags.max_megabytes <= 0 || bytes <= megabytes(flags.max_megabytes)) {
-      return {std::move(program), what, step.recompute, bytes};
+      return {std::move(program), what, plan, bytes};
     }
     least = std::min(least, bytes);
   }

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "codegen/compile.h"
+#include "passes/training/algorithm_step.h"
 #include "passes/training/build_step.h"
 #include "passes/training/parameters.h"
 #include "runtime/training/stepper.h"
@@ -24,9 +26,13 @@ struct TrainableModel {
   std::vector<passes::Parameter> parameters;
   std::vector<std::string> trained;           // by --freeze, --train and --lora
   std::map<std::string, double> rate_scales;  // of --lr-scale, by parameter
+  // With --algorithm: the step that the model describes, which is part of the graph, and its states beside
+  // parameters.
+  std::optional<passes::AlgorithmGraph> algorithm = {};
+  std::map<std::string, Tensor> other_states = {};
 
   std::string hash() const;  // of the bytes
-  // The states at the start of a run: parameters and statistics.
+  // The states at the start of a run: parameters and statistics, and what an algorithm has beside.
   std::map<std::string, Tensor> states() const;
 };
 

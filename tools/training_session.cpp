@@ -16,6 +16,7 @@
 #include "tools/progress.h"
 #include "tools/spec.h"
 #include "tools/tool.h"
+#include "tools/training_calibrate.h"
 #include "tools/training_frozen.h"
 #include "tools/training_log.h"
 
@@ -47,7 +48,8 @@ class Session {
  public:
   Session(const std::string& name, std::string model, TrainingFlags flags, const SessionOptions& options,
           training::Communicator* communicator = nullptr)
-      : flags_(std::move(flags)),
+      : name_(name),
+        flags_(std::move(flags)),
         communicator_(communicator),
         speaks_(is_first() && !options.quiet && !options.json),
         progress_(!speaks_) {
@@ -88,6 +90,15 @@ class Session {
       validation_part_ = training::all_of(*validation_data_.samples);
     }
     if (validation_part_.indices.empty()) fail(ErrorKind::kData, "no sample to validate with");
+  }
+
+  // What --bn asks for, at the beginning of a run. Requires the data.
+  void insert_missing_normalization() {
+    const std::string pattern = inserted_normalization(flags_);
+    if (pattern.empty()) return;
+    std::string bytes =
+        insert_normalization(model_, task_, flags_, pattern, *data_.samples, parts_.training, progress_);
+    model_ = open_model(name_, std::move(bytes), flags_);
   }
 
   // Everything that training runs. Requires the data.
@@ -252,6 +263,7 @@ class Session {
     return *features;
   }
 
+  std::string name_;                      // of the model's file
   TrainingFlags flags_;                   // with the batch of this process
   training::Communicator* communicator_;  // null: this process trains alone
   bool speaks_;
@@ -356,6 +368,7 @@ int fit(const std::string& model, const TrainingFlags& flags, const SessionOptio
   return together(flags, [&](training::Communicator* communicator) {
     Session session(model, prepare_model(model, flags), flags, options, communicator);
     session.open_training_data();
+    session.insert_missing_normalization();
     session.compile();
     if (session.speaks()) fmt::print("{}", session.plan());
     if (options.dry_run) {

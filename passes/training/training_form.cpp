@@ -1,8 +1,11 @@
 #include "passes/training/training_form.h"
 
+#include <algorithm>
+
 #include "ir/op.h"
 #include "ir/term.h"
 #include "passes/rewrites/match.h"
+#include "runtime/glob.h"
 
 namespace dlc::passes {
 namespace {
@@ -33,6 +36,13 @@ double chosen_ratio(const Node& node, double ratio) { return ratio < 0 ? ratio_o
 bool drops(const Node& node, double ratio) {
   const double chosen = chosen_ratio(node, ratio);
   return chosen > 0 && chosen < 1;
+}
+
+// The node behind, null at the end.
+Node* next_of(const ir::Graph& graph, const Node* node) {
+  auto at = std::find_if(graph.nodes().begin(), graph.nodes().end(),
+                         [&](const auto& other) { return other.get() == node; });
+  return ++at == graph.nodes().end() ? nullptr : at->get();
 }
 
 void drop(ir::Graph& graph, Node& node, Value* draw, double ratio) {
@@ -71,6 +81,26 @@ void freeze_normalization(ir::Graph& graph) {
     builder.replace(*node, 2, inputs[4]);
     graph.erase(node);
   }
+}
+
+size_t add_dropout(ir::Graph& graph, const std::string& pattern, double ratio) {
+  std::vector<Node*> found;
+  for (const auto& node : graph.nodes()) {
+    const Value* output = node->output();
+    if (output == nullptr || !output->type().is_tensor() || !is_float(output->dtype())) continue;
+    if (matches(pattern, node->name()) || matches(pattern, output->name())) found.push_back(node.get());
+  }
+  for (Node* node : found) {
+    Value* output = node->output();
+    const std::vector<ir::Use> uses = output->uses();
+    Builder builder(graph, next_of(graph, node), node);
+    Value* dropped = builder.op("Dropout", {output, builder.scalar(DType::kFloat, ratio)});
+    for (const ir::Use& use : uses) use.node->set_input(use.index, dropped);
+    for (size_t i = 0; i < graph.outputs().size(); ++i) {
+      if (graph.outputs()[i] == output) graph.replace_output(i, dropped);
+    }
+  }
+  return found.size();
 }
 
 void replace_dropout(ir::Graph& graph, Value* draw, double ratio) {

@@ -1,6 +1,8 @@
 // Models in the form that training or inference wants, whatever they were exported for.
 #pragma once
 
+#include <string>
+
 #include "ir/graph.h"
 
 namespace dlc::passes {
@@ -9,6 +11,10 @@ namespace dlc::passes {
 void set_inference_form(ir::Graph& graph);
 // The second half of that alone.
 void freeze_normalization(ir::Graph& graph);
+
+// Puts a Dropout with this ratio behind every node of the main graph whose name or first output matches the
+// pattern; returns how many. In inference they change nothing.
+size_t add_dropout(ir::Graph& graph, const std::string& pattern, double ratio);
 
 // Every Dropout drops: each element with the node's ratio, or with `ratio` unless that is negative. What is
 // drawn depends on the number `draw` (i64 scalar) and the node alone.

@@ -148,6 +148,14 @@ Stepper::Stepper(StepPrograms programs, const std::map<std::string, Tensor>& sta
     if (*runner) add_spares(**runner);
   }
   set_states(states, {StateRole::kParameter, StateRole::kStatistic});
+  for (size_t i = 0; i < states_.size(); ++i) {
+    const State& state = layout().states[i];
+    const bool may_miss = state.role == StateRole::kMoment || state.role == StateRole::kAccumulator;
+    const auto given = states.find(state.name);
+    if (!may_miss || given == states.end()) continue;
+    check_fits(state, given->second);
+    states_[i] = copy_of(given->second);
+  }
   set_states(initial_states(layout(), states), {StateRole::kAverage});
 }
 

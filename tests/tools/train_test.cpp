@@ -64,6 +64,48 @@ double number_after(const std::string& text, const std::string& key) {
   return std::stod(text.substr(at + key.size()));
 }
 
+// The loss of the model as a run finds it.
+double start_of(const ProcessResult& result) {
+  return number_after(result.out, "at the start             validation ");
+}
+
+// What a run begins with is the model as it was, and what it ends with has the new nodes.
+TEST(DlcTrain, InsertsNormalization) {
+  const TemporaryFolder folder;
+  write_patterns(folder, 240);
+  const ProcessOptions here{.folder = folder.path()};
+  const ProcessResult plain = train(fit_arguments("plain", {"--epochs", "1"}), here);
+  const ProcessResult result =
+      train(fit_arguments("run", {"--epochs", "3", "--bn", "train,insert=conv*"}), here);
+  ASSERT_EQ(plain.code, 0) << plain.err;
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(matches(result.out, "12724 of 12756 parameters are trained")) << result.out;
+  EXPECT_NEAR(start_of(result), start_of(plain), 2e-5);
+  EXPECT_GE(number_after(result.out, "accuracy "), 0.95) << result.out;
+  const ProcessResult exported = train({"export", "run", "-o", "tuned.onnx"}, here);
+  ASSERT_EQ(exported.code, 0) << exported.err;
+  const ProcessResult inspected = train({"inspect", "tuned.onnx"}, here);
+  EXPECT_TRUE(matches(inspected.out, "maps\\.bn_variance +f32\\[16\\].*\\(statistic\\)")) << inspected.out;
+  const ProcessResult resumed = train({"resume", "run"}, here);
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+}
+
+// Dropout that is added acts in training alone.
+TEST(DlcTrain, AddsDropout) {
+  const TemporaryFolder folder;
+  write_patterns(folder, 240);
+  const ProcessOptions here{.folder = folder.path()};
+  const ProcessResult plain = train(fit_arguments("plain", {"--epochs", "1"}), here);
+  const ProcessResult result =
+      train(fit_arguments("run", {"--epochs", "1", "--add-dropout", "hidden*=0.5"}), here);
+  ASSERT_EQ(plain.code, 0) << plain.err;
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(start_of(result), start_of(plain));
+  EXPECT_NE(number_after(result.out, "  loss "), number_after(plain.out, "  loss "));
+  const ProcessResult exported = train({"export", "run", "-o", "tuned.onnx"}, here);
+  ASSERT_EQ(exported.code, 0) << exported.err;
+}
+
 TEST(DlcTrain, FitsEvaluatesAndExports) {
   const TemporaryFolder folder;
   write_patterns(folder, 240);
@@ -418,6 +460,13 @@ INSTANTIATE_TEST_SUITE_P(
         FaultCase{"rate_scale_sign", fit({"--lr-scale", "hidden*=-1"}), 2, "expected a positive factor"},
         FaultCase{"rate_scale_of_nothing", fit({"--freeze", "hidden*", "--lr-scale", "hidden*=2"}), 2,
                   "--lr-scale: no parameter matches 'hidden\\*'"},
+        FaultCase{"dropout_ratio", fit({"--add-dropout", "hidden=1.5"}), 2,
+                  "--add-dropout: 'hidden': expected a ratio between 0 and 1, found 1.5"},
+        FaultCase{"dropout_of_nothing", fit({"--add-dropout", "nothing*=0.5"}), 2,
+                  "--add-dropout: no node matches 'nothing\\*'"},
+        FaultCase{"bn_frozen", fit({"--bn", "frozen,insert=*"}), 2, "'frozen' takes no keys, found 'insert'"},
+        FaultCase{"bn_of_nothing", fit({"--head", "replace:classes=5", "--bn", "train,insert=nothing*"}), 2,
+                  "no convolution without BatchNormalization matches 'nothing\\*'"},
         FaultCase{"average", fit({"--ema", "1"}), 2, "--ema: expected a share in"},
         FaultCase{"lora_key", fit({"--lora", "rank=4"}), 2,
                   "'lora' has no key 'rank'; it has r, target, alpha"},

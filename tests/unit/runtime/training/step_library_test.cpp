@@ -1,5 +1,5 @@
 // A training step in a library does to the last bit what the stepper does with the programs in this process.
-#include "codegen/step_library.h"
+#include "codegen/compile_step.h"
 
 #include <dlfcn.h>
 #include <gtest/gtest.h>
@@ -35,9 +35,8 @@ class Library {
 };
 
 codegen::StepModel compiled(StepKind kind, const char* name) {
-  passes::StepGraph step = tiny_graph(kind);
-  return {codegen::compile_to_object(*step.graph, {.name = codegen::step_program_name("tiny", name)}),
-          step.layout};
+  return codegen::compile_step_to_object(tiny_graph(kind),
+                                         {.name = codegen::step_program_name("tiny", name)});
 }
 
 codegen::StepLibrary tiny_library() {

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "codegen/compile.h"
+#include "codegen/compile_step.h"
 #include "ir/op.h"
 #include "ir/text.h"
 #include "passes/training/build_step.h"
@@ -40,7 +40,7 @@ LoaderOptions loader_options() { return {.batch = kBatch, .seed = 5, .threads = 
 
 StepProgram compiled(passes::StepKind kind) {
   passes::StepGraph step = tiny_graph(kind);
-  return {codegen::compile(*step.graph, {}), step.layout};
+  return codegen::compile_step(std::move(step), {});
 }
 
 }  // namespace
