@@ -28,8 +28,8 @@ struct WinogradForm {
   ir::ContractionAxis k;
 };
 
-// Nothing for contractions of another form, of other types than float, with weights that are not constant, or
-// where the storage order of A or of the output does not suit.
+// Nothing for contractions of another form, of other types than float, or where the storage order of A or of
+// the output does not suit.
 std::optional<WinogradForm> winograd_form(const ir::Program& program, const ir::Contraction& contraction);
 
 }  // namespace dlc::passes

@@ -202,11 +202,8 @@ bool has_constant_weights(const ir::Program& program, const ir::Contraction& con
   return constant_walk(program, contraction).has_value();
 }
 
-int64_t winograd_weight_bytes(const WinogradForm& form, int64_t m) {
-  int64_t floats = (form.n.extent.value() + kColumns - 1) / kColumns * kColumns * form.k.extent.value();
-  for (const ContractionAxis& axis : form.windows) floats *= axis.extent.value();
-  const int64_t size = m + form.taps - 1;
-  return floats * size * size * 4;
+int64_t winograd_weight_bytes(const WinogradForm& form, int m) {
+  return byte_size(DType::kFloat, ir::product(transformed_shape(form, m)).value());
 }
 
 std::vector<ir::Kernel> schedule_winograd(ir::Program& program, ir::Contraction& c, const WinogradForm& form,
