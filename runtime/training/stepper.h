@@ -19,8 +19,8 @@ struct StepProgram {
   StepLayout layout;
 };
 
-// Whether the next values of changed state number `changed` are written over those before; else both are there
-// while a step runs.
+// Whether the next values of changed state number `changed` are written over those before; else both are
+// there while a step runs.
 bool is_in_place(const StepProgram& program, size_t changed);
 // Of all that a stepper holds for it.
 int64_t state_bytes(const StepProgram& program);
