@@ -20,7 +20,7 @@ endforeach()
 
 # The public headers: what api/ includes, and what that includes.
 set(public_headers
-    codegen/compile.h codegen/kernel_choice.h frontend/read_model.h ir/clone.h ir/dim.h ir/graph.h ir/type.h passes/options.h
+    codegen/compile.h codegen/kernel_choice.h frontend/read_model.h ir/clone.h ir/dim.h ir/graph.h ir/limits.h ir/type.h passes/options.h
     passes/training/options.h runtime/border.h runtime/data/image.h runtime/data/npy.h runtime/data/npz.h
     runtime/dtype.h runtime/error.h runtime/model/abi.h runtime/model/api.h runtime/model/types.h runtime/program.h
     runtime/tensor.h runtime/training/augment.h runtime/training/checkpoint.h runtime/training/communicator.h runtime/training/dataset.h

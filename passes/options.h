@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "ir/kernel/kernel.h"
+#include "ir/limits.h"
 
 namespace dlc::passes {
 

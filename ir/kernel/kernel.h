@@ -14,6 +14,7 @@
 
 #include "ir/graph.h"
 #include "ir/kernel/expr.h"
+#include "ir/limits.h"
 #include "runtime/tensor.h"
 
 namespace dlc::ir {
@@ -337,9 +338,6 @@ struct Step {
 
 // ---- Program
 // ------------------------------------------------------------------------------------------------
-
-// Iterations that a Loop may run unless something else is asked for.
-constexpr int64_t kMaxIterations = 100'000'000;
 
 struct Program {
   std::string name;
