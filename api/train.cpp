@@ -41,7 +41,7 @@ Opened open(const std::string& path, const std::string& bytes, const std::vector
                                                                 {.freeze = options.freeze,
                                                                  .train = options.train,
                                                                  .adapters = options.lora,
-                                                                 .train_too = head,
+                                                                 .new_head = head,
                                                                  .rate_scales = options.rate_scales});
     result.parameters = std::move(chosen.parameters);
     result.trained = std::move(chosen.trained);

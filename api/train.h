@@ -38,10 +38,10 @@ struct Options {
   int64_t batch = 32;
   passes::TrainingOptions step = {};  // loss, optimizer, clipping, normalisation, averages
   // Patterns of parameters by their own or their node's name: those that stay as they are, and those that
-  // alone are trained.
+  // alone are trained. A new head is trained in any case.
   std::vector<std::string> freeze = {};
   std::vector<std::string> train = {};
-  // Adapters, which alone are trained then, but for a new head and what `train` names.
+  // Adapters, which alone are trained then, but for what `train` names.
   std::optional<passes::AdapterChoice> lora = {};
   std::vector<passes::RateScale> rate_scales = {};                // of parameters that learn faster or slower
   std::map<std::string, std::vector<int64_t>> input_shapes = {};  // as in frontend::ReadOptions

@@ -99,7 +99,7 @@ class Compilation {
     info.cpu_features = needed_features(target_);
     info.profile = options_.profile;
     info.constants_in_file = !options_.weights_file.empty();
-    info.in_place = passes::in_place_outputs(program_, options_.in_place);
+    info.in_place = passes::in_place_outputs(program_, options_.passes.in_place);
     header_ = write_header(program_, info);
     emit_program(units_->main(), {program_, plan, *constants_, kernels.code}, info);
     report_.pass_seconds["emit"] = seconds_since(start_) - passes_total();

@@ -18,9 +18,6 @@ struct CompileOptions {
   bool profile = false;           // calls dlc_kernel_begin/end around every kernel
   int threads = 0;                // that compile; 0: as many as the process may use. Never changes the result
   std::string weights_file = "";  // constants go to this file instead of the library
-  // For each output the input whose memory it should be given, or -1; Program::in_place() tells where that
-  // may be done (passes/in_place.h).
-  std::vector<int> in_place = {};
 };
 
 // What compilation did, for the summary.

@@ -3,7 +3,7 @@
 namespace dlc::codegen {
 
 StepModel compile_step_to_object(passes::StepGraph step, CompileOptions options) {
-  options.in_place = training::states_in_place(step.layout);
+  options.passes.in_place = training::states_in_place(step.layout);
   return {compile_to_object(std::move(step.graph), options), std::move(step.layout)};
 }
 

@@ -20,6 +20,9 @@ struct Options {
   double weight_growth = 0.55;  // share of all constants by which transformed weights may make them larger
   bool reference =
       false;  // reference compilation: no fusion, naive schedules, double accumulation, all values kept
+  // For each output the input whose memory it should be given, or -1; Program::in_place() tells where that
+  // may be done (passes/in_place.h).
+  std::vector<int> in_place = {};
 
   // Debugging.
   std::vector<std::string> dump_after;  // pass names, or "all"

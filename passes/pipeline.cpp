@@ -5,6 +5,7 @@
 #include "passes/choose_schedules.h"
 #include "passes/expand_math.h"
 #include "passes/fusion/fuse_kernels.h"
+#include "passes/order_steps.h"
 #include "passes/passes.h"
 #include "passes/unpack_subbytes.h"
 #include "runtime/error.h"
@@ -60,6 +61,7 @@ std::vector<Pass> pipeline(const Options& options) {
       {.name = "choose_layouts", .run = choose_layouts, .required = true},
       schedule,
       {.name = "expand_math", .run = static_cast<ProgramPass>(expand_math)},
+      {.name = "order_steps", .run = order_steps},
   };
   passes.insert(passes.end(), std::begin(others), std::end(others));
   return passes;

@@ -207,8 +207,9 @@ const Row kRows[] = {
      "0.999: validation and export use moving averages of the parameters, which keep so much at each step"},
     {"clip-norm", &TrainingFlags::clip_norm, "The gradient is scaled down to this norm"},
     {"clip-value", &TrainingFlags::clip_value, "Elements of the gradient are limited to this"},
-    {"freeze", &TrainingFlags::freeze, "Parameters whose name or node matches stay as they are: '*conv1*'"},
-    {"train", &TrainingFlags::train, "Only parameters that match are trained"},
+    {"freeze", &TrainingFlags::freeze,
+     "Parameters whose name or node matches stay as they are: '*conv1*'; '*': all but a new head"},
+    {"train", &TrainingFlags::train, "Only parameters that match are trained, and a new head"},
     {"lora", &TrainingFlags::lora,
      "r=8,alpha=16,target='*query*|*value*': low-rank adapters of linear layers and convolutions that match "
      "are trained, beside --train and a new head; default: alpha=r, all of them"},

@@ -70,7 +70,7 @@ TrainableModel open_model(const std::string& name, std::string bytes, const Trai
     throw error.add_context(name);
   }
   passes::ParameterChoice choice = parameter_choice(flags);
-  if (choice.adapters) choice.train_too = new_head(model.bytes, flags);
+  choice.new_head = new_head(model.bytes, flags);
   passes::ChosenParameters chosen =
       passes::choose_parameters(*model.graph, frontend::tensor_names(model.bytes), choice);
   model.parameters = std::move(chosen.parameters);

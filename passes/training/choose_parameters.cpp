@@ -51,11 +51,10 @@ class Choice {
   }
 
   bool is_trained(const Parameter& parameter) const {
+    const std::vector<std::string>& head = choice_.new_head;
+    if (std::find(head.begin(), head.end(), parameter.name) != head.end()) return true;
     if (parameter.is_statistic || matches_any(choice_.freeze, parameter)) return false;
-    const std::vector<std::string>& too = choice_.train_too;
-    const bool is_all = choice_.train.empty() && !choice_.adapters;
-    return is_all || matches_any(choice_.train, parameter) ||
-           (choice_.adapters && std::find(too.begin(), too.end(), parameter.name) != too.end());
+    return matches_any(choice_.train, parameter) || (choice_.train.empty() && !choice_.adapters);
   }
 
   // Weights that may get an adapter.

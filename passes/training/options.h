@@ -98,7 +98,7 @@ struct ParameterChoice {
   std::vector<std::string> freeze = {};
   std::vector<std::string> train = {};         // these alone; empty: all, or with adapters none
   std::optional<AdapterChoice> adapters = {};  // of weights that are neither frozen nor trained themselves
-  std::vector<std::string> train_too = {};     // names that are trained beside adapters: a new head
+  std::vector<std::string> new_head = {};      // names that are trained whatever else is: random weights
   std::vector<RateScale> rate_scales = {};     // of several that match, the last counts
   std::string name_prefix = "";                // of the fields' names in messages, "--" for flags
 };

@@ -235,6 +235,20 @@ TEST(DlcTrain, LeavesFrozenParametersAlone) {
   EXPECT_TRUE(matches(state, "output_weight") && !matches(state, "filters")) << state.substr(0, 300);
 }
 
+TEST(DlcTrain, TrainsANewHeadWhateverIsFrozen) {
+  const TemporaryFolder folder;
+  write_patterns(folder, 64);
+  const ProcessOptions here{.folder = folder.path()};
+  for (const std::vector<std::string>& flags :
+       {std::vector<std::string>{"--freeze", "*"}, {"--train", "output_bias"}}) {
+    std::vector<std::string> more = {"--dry-run"};
+    more.insert(more.end(), flags.begin(), flags.end());
+    const ProcessResult result = train(fit_arguments("run", more), here);
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_TRUE(matches(result.out, "196 of 12692 parameters are trained, in 2 tensors\n")) << result.out;
+  }
+}
+
 // Features of the frozen part that are computed once change nothing of what is learnt.
 TEST(DlcTrain, ComputesTheFrozenPartOnce) {
   const TemporaryFolder folder;
