@@ -4,7 +4,6 @@
 #include <map>
 
 #include "ir/kernel/lower.h"
-#include "runtime/error.h"
 #include "runtime/small_floats.h"
 
 namespace dlc::passes {
@@ -65,7 +64,7 @@ class OperandRounder {
   }
 
  private:
-  bool is_rounded(const Contraction& c) const {
+  bool is_rounded(const Contraction& c, bool is_nested) const {
     auto is_plain = [&](const ir::Operand& operand) {
       return program_.buffer(operand.buffer).dtype == DType::kFloat && !operand.zero_point;
     };
@@ -73,11 +72,13 @@ class OperandRounder {
       return false;
     if (extent_of(c, AxisRole::kK) < kMinDepth || extent_of(c, AxisRole::kN) < kMinColumns) return false;
     const BufferKind b = program_.buffer(ir::root_of(program_, c.b.buffer)).kind;
-    if (b != BufferKind::kConstant && extent_of(c, AxisRole::kM) < kMinRows) return false;
+    // In a loop what does not change would be rounded in every iteration.
+    if (b != BufferKind::kConstant && (is_nested || extent_of(c, AxisRole::kM) < kMinRows)) return false;
     return options_.exact || !may_be_filtered(c);
   }
 
   void rewrite(ir::Region& region) {
+    const bool is_nested = &region != &program_.main;
     rounded_.clear();
     std::vector<ir::Step> steps;
     for (ir::Step& step : region.steps) {
@@ -86,7 +87,7 @@ class OperandRounder {
         rounded_.clear();
       } else {
         auto* c = std::get_if<Contraction>(&run->kernel.body);
-        if (c != nullptr && is_rounded(*c)) {
+        if (c != nullptr && is_rounded(*c, is_nested)) {
           c->a.buffer = rounded(c->a.buffer, run->kernel.origin, steps);
           c->b.buffer = rounded(c->b.buffer, run->kernel.origin, steps);
         }
@@ -149,14 +150,6 @@ class OperandRounder {
 };
 
 }  // namespace
-
-Precision parse_precision(const std::string& name) {
-  if (name == "fp32") return Precision::kFloat32;
-  if (name == "bf16") return Precision::kBfloat16;
-  const bool means_bfloat16 = name.find('b') != std::string::npos || name.find("16") != std::string::npos;
-  fail(ErrorKind::kUsage, "unknown precision '{}', expected fp32 or bf16; did you mean {}?", name,
-       means_bfloat16 ? "bf16" : "fp32");
-}
 
 void round_operands(ir::Program& program, const Options& options) {
   if (options.precision == Precision::kBfloat16) OperandRounder(program, options).run();
