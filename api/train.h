@@ -48,7 +48,7 @@ struct Options {
   std::map<std::string, std::vector<int64_t>> input_shapes = {};  // as in frontend::ReadOptions
   std::string cpu = "native";
   passes::Precision precision = passes::Precision::kFloat32;  // of the factors of large products
-  int threads = 0;  // 0: as many as the process may use
+  int threads = 0;                                            // 0: as many as the process may use
 };
 
 // Loss and gradients of batches, for updates of one's own.

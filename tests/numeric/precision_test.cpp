@@ -100,7 +100,7 @@ TEST(Precision, NamesWhatThereIs) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kUsage);
-    EXPECT_NE(std::string(error.what()).find("did you mean bf16?"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("did you mean 'bf16'"), std::string::npos) << error.what();
   }
 }
 

@@ -146,8 +146,10 @@ INSTANTIATE_TEST_SUITE_P(
             "weights_folder", {kModel, "--weights", "nowhere/m.bin"}, 1, "cannot write 'nowhere/m\\.bin'"},
         FaultCase{"same_file", {kModel, "-o", "m.so", "--header", "m.so"}, 2, "'m\\.so' is named for two"},
         FaultCase{"form", {kModel, "--emit", "elf"}, 2, "--emit.*elf.*\\{so,archive,obj"},
-        FaultCase{
-            "precision", {kModel, "--precision", "bfloat"}, 2, "unknown precision 'bfloat'.*did you mean 'bf16'"},
+        FaultCase{"precision",
+                  {kModel, "--precision", "bfloat"},
+                  2,
+                  "unknown precision 'bfloat'.*did you mean 'bf16'"},
         FaultCase{"cpu", {kModel, "--cpu", "z80"}, 2, "unknown CPU 'z80'.*expected native"},
         FaultCase{"cpu_of_32_bits", {kModel, "--cpu", "pentium"}, 2, "unknown CPU 'pentium'.*32 bits"},
         FaultCase{"shape_name", {kModel, "--shape", "imag=1x1x8x8"}, 2, "'imag'.*did you mean 'image'"},

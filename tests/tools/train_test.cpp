@@ -482,7 +482,7 @@ INSTANTIATE_TEST_SUITE_P(
         FaultCase{"metric_of_values", fit({"--metrics", "mae"}), 2, "'mae' is of values"},
         FaultCase{"keep_best", fit({"--keep-best", "accuracy"}), 2, "'accuracy' is not among --metrics"},
         FaultCase{"freeze", fit({"--freeze", "layer*"}), 2, "--freeze: no parameter matches 'layer\\*'"},
-        FaultCase{"precision", fit({"--precision", "bfloat16"}), 2, "did you mean bf16"},
+        FaultCase{"precision", fit({"--precision", "bfloat16"}), 2, "did you mean 'bf16'"},
         FaultCase{"freeze_all", fit({"--freeze", "*"}), 2, "no parameter is left to train"},
         FaultCase{"rate_scale", fit({"--lr-scale", "hidden*"}), 2,
                   "expected PATTERN=FACTOR, found 'hidden\\*'"},
