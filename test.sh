@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 ./setup.sh
+. tools/dev/path.sh
 tools/dev/build.sh
 status=0
 tools/dev/check.sh || status=1

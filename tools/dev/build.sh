@@ -3,9 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-cmake=$(command -v cmake || echo "${DLC_DEPS:-${XDG_CACHE_HOME:-$HOME/.cache}/dlc}/venv/bin/cmake")
+. tools/dev/path.sh
 if [ ! -f build/build.ninja ]; then
   mkdir -p build
-  "$cmake" -S . -B build -G Ninja >build/configure.log 2>&1 || { cat build/configure.log >&2; exit 1; }
+  cmake -S . -B build -G Ninja >build/configure.log 2>&1 || { cat build/configure.log >&2; exit 1; }
 fi
-exec "$cmake" --build build -- "$@"
+exec cmake --build build -- "$@"

@@ -3,8 +3,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 
-python=${DLC_DEPS:-${XDG_CACHE_HOME:-$HOME/.cache}/dlc}/venv/bin/python3
-[ -x "$python" ] || python=python3
+. tools/dev/path.sh
 failed=0
 
 check() {
@@ -33,7 +32,7 @@ check_format() {
   [ -z "$faults" ] || { echo "$faults"; return 1; }
 }
 
-check layers "$python" tools/dev/check_layers.py
-check sizes "$python" tools/dev/check_size.py
+check layers python3 tools/dev/check_layers.py
+check sizes python3 tools/dev/check_size.py
 check format check_format
 exit "$failed"
