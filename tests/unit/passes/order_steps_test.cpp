@@ -74,6 +74,30 @@ TEST(OrderSteps, LeavesKernelsThatWriteTemporaries) {
   EXPECT_EQ(order_of(kernels), "other first second last");
 }
 
+// What a kernel writes beside outputs is held longer: that pays where it is a small part of what it reads.
+std::string order_with_sums(const std::string& columns) {
+  ir::Program program = ir::parse_program(R"(program "norm"
+%0 = input f32[512, 64] at 0 "x"
+%1 = output f32[512] at 0 "y"
+%2 = temp f32[512, 64] "gradient"
+%3 = temp f32[512, 64] "other"
+%4 = temp f32[512, )" + columns + R"(] "sums"
+kernel "gradient" "Neg" { parallel v0 in 0..512 { for v1 in 0..64 { %2[v0, v1] = neg(%0[v0, v1]) } } }
+kernel "other" "Neg" { parallel v2 in 0..512 { for v3 in 0..64 { %3[v2, v3] = neg(%0[v2, v3]) } } }
+kernel "sums" "Slice" { parallel v4 in 0..512 { for v5 in 0..)" +
+                                          columns +
+                                          R"( { %4[v4, v5] = %2[v4, v5] } } }
+kernel "last" "Add" { parallel v6 in 0..512 { %1[v6] = %4[v6, 0] + %3[v6, 0] } }
+)");
+  order_steps(program, {});
+  return order_of(program);
+}
+
+TEST(OrderSteps, PartialSumsFollowWhatTheySum) {
+  EXPECT_EQ(order_with_sums("4"), "gradient sums other last");
+  EXPECT_EQ(order_with_sums("32"), "gradient other sums last");
+}
+
 // An output that is read again is there before its reader, and written in order.
 TEST(OrderSteps, KeepsDependencesBetweenOutputs) {
   const std::string kernels =
