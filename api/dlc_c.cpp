@@ -48,6 +48,7 @@ dlc::codegen::CompileOptions compile_options(const dlc_compile_options* given) {
   result.passes.exact = options.exact != 0;
   result.profile = options.profile != 0;
   if (options.cpu != nullptr) result.cpu = options.cpu;
+  if (options.precision != nullptr) result.passes.precision = dlc::passes::parse_precision(options.precision);
   result.name = text_or_empty(options.name);
   result.weights_file = text_or_empty(options.weights_file);
   if (options.max_iterations < 0) {

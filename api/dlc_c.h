@@ -57,6 +57,7 @@ typedef struct dlc_compile_options {
   const char* name;         /* of the model in a library; null: the graph's */
   const char* weights_file; /* dlc_write_*: where the weights go; null: into the library */
   int64_t max_iterations;   /* a Loop that takes more fails the run; 0: 100 million */
+  const char* precision;    /* of the factors of large products: "fp32" (null), "bf16" */
 } dlc_compile_options;
 
 /* The graph stays as it is. */

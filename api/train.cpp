@@ -55,8 +55,10 @@ Opened open(const std::string& path, const std::string& bytes, const std::vector
 training::StepProgram compile_program(const Opened& model, const Options& options,
                                       passes::TrainingOptions step, StepKind kind) {
   step.rate_scales = model.rate_scales;
+  codegen::CompileOptions compile{.cpu = options.cpu, .threads = options.threads};
+  compile.passes.precision = options.precision;
   return codegen::compile_step(passes::build_step(*model.graph, model.parameters, model.trained, step, kind),
-                               {.cpu = options.cpu, .threads = options.threads});
+                               compile);
 }
 
 }  // namespace

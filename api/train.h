@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "passes/options.h"
 #include "passes/training/options.h"
 #include "runtime/error.h"
 #include "runtime/tensor.h"
@@ -46,7 +47,8 @@ struct Options {
   std::vector<passes::RateScale> rate_scales = {};                // of parameters that learn faster or slower
   std::map<std::string, std::vector<int64_t>> input_shapes = {};  // as in frontend::ReadOptions
   std::string cpu = "native";
-  int threads = 0;  // 0: as many as the process may use
+  passes::Precision precision = passes::Precision::kFloat32;  // of the factors of large products
+  int threads = 0;                                            // 0: as many as the process may use
 };
 
 // Loss and gradients of batches, for updates of one's own.

@@ -18,6 +18,7 @@
 #include "passes/in_place.h"
 #include "passes/pipeline.h"
 #include "passes/plan_memory.h"
+#include "passes/schedule/pack.h"
 #include "passes/schedule/winograd_form.h"
 #include "runtime/error.h"
 #include "runtime/version.h"
@@ -37,8 +38,8 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// The bits of runtime/cpu.h that code for this target needs.
-uint64_t needed_features(const Target& target) {
+// The bits of runtime/cpu.h that all code for this target needs.
+uint64_t base_features(const Target& target) {
   switch (target.isa) {
     case Isa::kX86V3:
       return DLC_CPU_X86_V2 | DLC_CPU_X86_V3;
@@ -50,6 +51,19 @@ uint64_t needed_features(const Target& target) {
       return 0;
   }
   return 0;
+}
+
+// And that this program's code does.
+uint64_t needed_features(const Target& target, const ir::Program& program) {
+  uint64_t features = base_features(target);
+  ir::for_each_step(program.main, [&](const ir::Step& step) {
+    const auto* kernel = std::get_if<ir::KernelStep>(&step.node);
+    const auto* c = kernel ? std::get_if<ir::Contraction>(&kernel->kernel.body) : nullptr;
+    if (c != nullptr && target.has_bf16 && c->schedule.algorithm == ir::Algorithm::kGemm &&
+        passes::is_pair_product(program, *c))
+      features |= DLC_CPU_AVX512_BF16;
+  });
+  return features;
 }
 
 // The compilation of one graph up to optimised LLVM IR.
@@ -96,7 +110,7 @@ class Compilation {
     info.name = name_;
     info.build = fmt::format("dlc {}, {}", version(), options_.cpu == "native" ? target_.cpu : options_.cpu);
     info.content_hash = content_hash_ = content_hash();
-    info.cpu_features = needed_features(target_);
+    info.cpu_features = needed_features(target_, program_);
     info.profile = options_.profile;
     info.constants_in_file = !options_.weights_file.empty();
     info.in_place = passes::in_place_outputs(program_, options_.passes.in_place);

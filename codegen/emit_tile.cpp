@@ -233,7 +233,7 @@ class TileEmitter {
     for (int j = 0; j < panels_; ++j) streams.panels.push_back(part_pointer(j));
     const int span = p_.contraction.schedule.group;
     const int64_t steps = p_.form.k.extent.value() / (span * halves());
-    DotEmitter dot(emitter_, DotSigns::kSignedByUnsigned);
+    DotEmitter dot(emitter_, DotElements::kSignedByUnsigned);
     emit_for(builder_, emitter_.index(0), emitter_.index(steps), emitter_.index(1), "k",
              [&](llvm::Value* k) { add_step(dot, streams, k, span); });
     add_terms();
@@ -359,11 +359,16 @@ class TileEmitter {
     }
   }
 
-  // ---- Bytes, in groups along k ----
+  // ---- Narrow elements, in groups along k ----
+
+  DotElements dot_elements() const {
+    if (is_float(p_.contraction.accumulator_type)) return DotElements::kBfloat16;
+    const bool flips = p_.program.buffer(p_.contraction.a.buffer).dtype == DType::kInt8;
+    return flips ? DotElements::kFlippedBySigned : DotElements::kUnsignedBySigned;
+  }
 
   void sum_groups(const Streams& streams) {
-    const bool flips = p_.program.buffer(p_.contraction.a.buffer).dtype == DType::kInt8;
-    DotEmitter dot(emitter_, flips ? DotSigns::kFlippedBySigned : DotSigns::kUnsignedBySigned);
+    DotEmitter dot(emitter_, dot_elements());
     const Dim& depth = p_.form.k.extent;
     const int group = p_.contraction.schedule.group;
     llvm::Value* whole = emitter_.dim(ir::floor_div(depth, Dim(group)));
@@ -384,14 +389,14 @@ class TileEmitter {
   // Adds the group numbered k, of which A has `count` elements.
   void add_group(DotEmitter& dot, const Streams& streams, llvm::Value* k, int count) {
     const int group = p_.contraction.schedule.group;
+    llvm::Type* element = emitter_.memory_type(p_.program.buffer(p_.contraction.b.buffer).dtype);
     std::vector<std::vector<llvm::Value*>> columns;
     llvm::Value* panel_offset = builder_.CreateMul(k, emitter_.index(kPanel * group));
     for (const Column& column : columns_) {
       llvm::Value* offset = builder_.CreateAdd(panel_offset, emitter_.index(column.offset * group));
-      auto* type =
-          llvm::FixedVectorType::get(builder_.getInt8Ty(), static_cast<unsigned>(column.lanes * group));
+      auto* type = llvm::FixedVectorType::get(element, static_cast<unsigned>(column.lanes * group));
       llvm::Value* at =
-          builder_.CreateGEP(builder_.getInt8Ty(), streams.panels[static_cast<size_t>(column.panel)], offset);
+          builder_.CreateGEP(element, streams.panels[static_cast<size_t>(column.panel)], offset);
       columns.push_back(dot.prepare_b(builder_.CreateAlignedLoad(type, at, llvm::Align(4))));
     }
     for (int r = 0; r < rows_; ++r) {
@@ -412,20 +417,23 @@ class TileEmitter {
     }
   }
 
-  // `count` bytes of a row of A, the first one lowest.
+  // `count` elements of a row of A, the first one lowest in 32 bits.
   llvm::Value* load_group(llvm::Value* row, llvm::Value* k, int count) {
+    const DType a_type = p_.program.buffer(p_.contraction.a.buffer).dtype;
     const Dim stride = stride_of_k(p_.contraction.a);
     llvm::Value* first = builder_.CreateMul(k, emitter_.dim(stride * Dim(p_.contraction.schedule.group)));
-    llvm::Type* byte = builder_.getInt8Ty();
+    llvm::Type* narrow = emitter_.memory_type(a_type);
     llvm::Type* type = builder_.getInt32Ty();
-    llvm::Value* at = builder_.CreateGEP(byte, row, first);
+    const auto bits = static_cast<uint64_t>(bit_width(a_type));
+    const llvm::Align align(bits / 8);
+    llvm::Value* at = builder_.CreateGEP(narrow, row, first);
     if (count == p_.contraction.schedule.group && stride == Dim(1))
-      return builder_.CreateAlignedLoad(type, at, llvm::Align(1));
+      return builder_.CreateAlignedLoad(type, at, align);
     llvm::Value* group = nullptr;
     for (int i = 0; i < count; ++i) {
-      llvm::Value* element = builder_.CreateGEP(byte, at, emitter_.dim(stride * Dim(i)));
-      element = builder_.CreateZExt(builder_.CreateAlignedLoad(byte, element, llvm::Align(1)), type);
-      element = builder_.CreateShl(element, static_cast<uint64_t>(8 * i));
+      llvm::Value* element = builder_.CreateGEP(narrow, at, emitter_.dim(stride * Dim(i)));
+      element = builder_.CreateZExt(builder_.CreateAlignedLoad(narrow, element, align), type);
+      element = builder_.CreateShl(element, bits * static_cast<uint64_t>(i));
       group = group ? builder_.CreateOr(group, element) : element;
     }
     return group;

@@ -13,13 +13,15 @@ namespace dlc::codegen {
 namespace {
 
 std::string bytes_by(const Target& target) {
-  switch (dot_kind(target)) {
+  switch (dot_kind(target, DType::kInt32)) {
     case DotKind::kVnni:
       return fmt::format("VNNI {}", target.vector_bits);
     case DotKind::kPairs:
       return fmt::format("pairs of 16 bits in {} (the CPU has no VNNI)", target.vector_bits);
     case DotKind::kWidened:
       return fmt::format("32 bits in {}", target.vector_bits);
+    case DotKind::kBfloat16:
+      break;
   }
   return "";
 }
@@ -35,6 +37,11 @@ std::string how_product(const ir::Program& program, const ir::Contraction& c, co
   }
   if (c.schedule.group == 1) {
     return fmt::format("{} contraction, register tiles, {}", name(c.accumulator_type), packed);
+  }
+  if (is_float(c.accumulator_type)) {
+    return fmt::format("bfloat16 contraction, {} {}, sums in float, {}",
+                       target.has_bf16 ? "pairs in" : "widened (the CPU has no AVX-512 BF16) in",
+                       target.vector_bits, packed);
   }
   std::string text = fmt::format("int8 contraction, {}, {}", bytes_by(target), packed);
   if (c.schedule.row_sum != ir::VarId::kNone)

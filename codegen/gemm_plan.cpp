@@ -53,11 +53,13 @@ double product_cycles(const Target& target, int vectors, int64_t rows, int64_t p
   return cycles;
 }
 
-// Rows and accumulators of a tile of bytes that fits the registers beside what is prepared of A and B.
-void plan_byte_tile(const Target& target, bool row_sums, int halves, GemmPlan& plan) {
-  const DotKind kind = dot_kind(target);
-  const int parts = halves * (kind == DotKind::kVnni ? 1 : kind == DotKind::kPairs ? 2 : 4);
-  const int product = kind == DotKind::kVnni ? 0 : 1, ones = row_sums ? 1 : 0;
+// Rows and accumulators of a tile in groups along k that fits the registers beside what is prepared of A and
+// B.
+void plan_group_tile(const Target& target, DType sum, bool row_sums, int halves, GemmPlan& plan) {
+  const DotKind kind = dot_kind(target, sum);
+  const int parts = halves * dot_parts(kind, sum);
+  const bool adds_apart = kind == DotKind::kPairs || (kind == DotKind::kWidened && !is_float(sum));
+  const int product = adds_apart ? 1 : 0, ones = row_sums ? 1 : 0;
   const int free = target.vector_registers - parts - product - ones;
   auto fits = [&](int rows, int panels) {
     return panels * plan.vectors * (rows + parts) + ones * rows <= free;
@@ -103,7 +105,7 @@ GemmPlan plan_gemm(const Target& target, const ir::Program& program, const ir::C
   plan.rows = std::clamp(wide ? kMaxRows : 12 / plan.vectors, 1, kMaxRows);
   const int halves = program.buffer(c.b.buffer).dtype == DType::kUint4 ? 2 : 1;
   if (c.schedule.group > 1) {
-    plan_byte_tile(target, c.schedule.row_sum != ir::VarId::kNone, halves, plan);
+    plan_group_tile(target, c.product_type(), c.schedule.row_sum != ir::VarId::kNone, halves, plan);
   } else if (halves > 1) {
     // Beside both halves of the weights.
     if (!wide) plan.rows = 4;

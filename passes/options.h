@@ -12,8 +12,14 @@
 
 namespace dlc::passes {
 
+// In which the factors of large products are multiplied; their sums and everything else are in float32.
+enum class Precision : uint8_t { kFloat32, kBfloat16 };
+// "fp32", "bf16". Error(kUsage) with the nearest name for others.
+Precision parse_precision(const std::string& name);
+
 struct Options {
   // What the user asks for.
+  Precision precision = Precision::kFloat32;                 // --precision
   std::map<std::string, std::vector<int64_t>> input_shapes;  // --shape: fixes dims of an input
   bool exact = false;                                        // --exact: no Winograd
   int64_t max_iterations = ir::kMaxIterations;               // --max-iterations: a longer Loop fails the run

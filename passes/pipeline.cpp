@@ -7,6 +7,7 @@
 #include "passes/fusion/fuse_kernels.h"
 #include "passes/order_steps.h"
 #include "passes/passes.h"
+#include "passes/round_operands.h"
 #include "passes/unpack_subbytes.h"
 #include "runtime/error.h"
 
@@ -55,6 +56,7 @@ std::vector<Pass> pipeline(const Options& options) {
       {.name = "eliminate", .run = eliminate},
       lower,
       {.name = "unpack_subbytes", .run = unpack_subbytes, .required = true},
+      {.name = "round_operands", .run = round_operands},
       // Values between kernels lose their memory, then what is left gets a place and an order.
       {.name = "fuse_kernels", .run = fuse_kernels},
       {.name = "elide_copies", .run = elide_copies},

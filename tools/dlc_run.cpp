@@ -50,7 +50,6 @@ struct Flags {
   bool bench = false;
   BenchOptions bench_options;
   bool json = false;
-  std::string precision = "fp32";
   std::string profile;
   bool operators = false;
   bool explain = false;
@@ -133,9 +132,6 @@ void add_flags(CLI::App& app, Flags& flags) {
   app.add_option("--cpu", flags.compile.cpu,
                  "Processor to compile for: native (default), x86-64-v3, x86-64-v4, ...")
       ->type_name("NAME");
-  app.add_option("--precision", flags.precision, "Of the computation; default: fp32")
-      ->type_name("TYPE")
-      ->check(CLI::IsMember({"fp32"}));
   app.add_option("--weights", flags.weights, "The weights of a library compiled with --weights")
       ->type_name("FILE");
   app.add_flag("--explain", flags.explain,
@@ -222,7 +218,8 @@ void check_flags(const Flags& flags) {
   }
   if (flags.model.empty()) fail(ErrorKind::kUsage, "MODEL is missing; dlc-run --help says more");
   const passes::Options& passes = flags.compile.passes;
-  const bool compiles = flags.compile.cpu != "native" || passes.exact || !passes.dump_after.empty() ||
+  const bool compiles = flags.compile.cpu != "native" || passes.exact ||
+                        passes.precision != passes::Precision::kFloat32 || !passes.dump_after.empty() ||
                         !passes.disabled_passes.empty() || passes.rewrite_limit >= 0 || passes.verify;
   if (is_library_file(flags.model)) {
     if (compiles)

@@ -138,6 +138,17 @@ Shapes parse_shapes(const std::vector<std::string>& flags) {
 
 void add_pass_flags(CLI::App& app, passes::Options& options, std::string& dump_dir) {
   const std::string group = "Debugging the compiler";
+  app.add_option_function<std::string>(
+         "--precision",
+         [&options](const std::string& name) {
+           try {
+             options.precision = passes::parse_precision(name);
+           } catch (const Error& error) {
+             throw CLI::ValidationError("--precision", error.what());
+           }
+         },
+         "fp32 (default), or bf16: factors of large products are rounded to bfloat16, sums stay in float32")
+      ->type_name("NAME");
   app.add_flag("--exact", options.exact, "Leave out algorithms that round differently (Winograd)");
   app.add_option("--max-iterations", options.max_iterations,
                  fmt::format("A Loop that takes more fails the run; default: {}", options.max_iterations))

@@ -156,8 +156,9 @@ int check_gradients(const std::string& model, const TrainingFlags& flags) {
 int bench_step(const std::string& model, const TrainingFlags& flags, const StepBenchOptions& options) {
   TrainableModel opened = open_model(model, prepare_model(model, flags), flags);
   const auto start = std::chrono::steady_clock::now();
-  const FittedStep fitted = compile_fitted(opened, *opened.graph, flags, StepKind::kStep,
-                                           {.cpu = flags.cpu, .profile = !options.profile.empty()});
+  codegen::CompileOptions compile = compile_options(flags);
+  compile.profile = !options.profile.empty();
+  const FittedStep fitted = compile_fitted(opened, *opened.graph, flags, StepKind::kStep, compile);
   const training::StepProgram& step = fitted.step;
   const std::chrono::duration<double, std::milli> compiled = std::chrono::steady_clock::now() - start;
   std::vector<Tensor> tensors = inputs_of(step.layout, opened.states(), flags, learning_rate(flags));

@@ -13,7 +13,7 @@ using passes::StepKind;
 
 int compile_library(const std::string& model, const TrainingFlags& flags, const StepFiles& files) {
   const TrainableModel opened = open_model(model, prepare_model(model, flags), flags);
-  const codegen::CompileOptions options{.cpu = flags.cpu, .threads = flags.threads};
+  const codegen::CompileOptions options = compile_options(flags);
   const std::string named_after = files.header.empty() ? files.library : files.header;
   const std::string name = codegen::step_library_name(files.name.empty() ? named_after : files.name);
   auto compile = [&](const char* program, StepKind kind) -> codegen::StepModel {

@@ -237,6 +237,9 @@ const Row kRows[] = {
     {"keep", &TrainingFlags::keep, "Checkpoints that are kept besides the best"},
     {"strict", &TrainingFlags::strict, "A picture that cannot be read ends the run; else it is left out"},
     {"cpu", &TrainingFlags::cpu, "Processor to compile for: native (default), x86-64-v3, x86-64-v4"},
+    {"precision", &TrainingFlags::precision,
+     "fp32, or bf16: factors of large products are rounded to bfloat16; sums, parameters and the optimizer's "
+     "states stay in float32"},
     {"algorithm", &TrainingFlags::algorithm,
      "The step that the model's training_info describes, in place of --loss and --optimizer"},
     {"distributed", &TrainingFlags::distributed,

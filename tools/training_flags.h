@@ -50,6 +50,7 @@ struct TrainingFlags {
   int64_t checkpoint_every = 0;
   int keep = 2;
   std::string cpu = "native";
+  std::string precision = "fp32";
   std::string distributed = "";
   bool algorithm = false;
   int64_t processes = 1;  // that train together; `batch` is then the share of one. No flag

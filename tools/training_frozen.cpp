@@ -4,6 +4,7 @@
 
 #include "passes/training/split_prefix.h"
 #include "tools/tool.h"
+#include "tools/training_run.h"
 
 namespace dlc::tools {
 namespace {
@@ -36,8 +37,7 @@ FrozenPart compile_frozen(const TrainableModel& model, const StepTask& task, con
   if (split.prefix == nullptr) return part;
   passes::Prefix& prefix = *split.prefix;
   progress.show("compiling the frozen part");
-  part.program = {codegen::compile(*prefix.graph, {.cpu = flags.cpu, .threads = flags.threads}), task.fields,
-                  prefix.features};
+  part.program = {codegen::compile(*prefix.graph, compile_options(flags)), task.fields, prefix.features};
   part.program->features.push_back(task.fields.back());
   part.rest = std::move(prefix.rest);
   part.plan =

@@ -135,10 +135,16 @@ FittedStep compile_fitted(const TrainableModel& model, const ir::Graph& graph, c
        flags.max_megabytes, format_bytes(least));
 }
 
+codegen::CompileOptions compile_options(const TrainingFlags& flags) {
+  codegen::CompileOptions options{.cpu = flags.cpu, .threads = flags.threads};
+  options.passes.precision = passes::parse_precision(flags.precision);
+  return options;
+}
+
 CompiledStep compile_step(const TrainableModel& model, const ir::Graph& graph, const TrainingFlags& flags,
                           bool trains, Progress& progress) {
   const passes::TrainingOptions training = training_options(flags);
-  const codegen::CompileOptions options{.cpu = flags.cpu, .threads = flags.threads};
+  const codegen::CompileOptions options = compile_options(flags);
   std::optional<training::StepProgram> step, accumulate;
   std::string memory;
   if (trains) {

@@ -47,6 +47,9 @@ struct StepTask {
 };
 StepTask task_of(const TrainableModel& model, const TrainingFlags& flags);
 
+// How the flags say that programs are compiled.
+codegen::CompileOptions compile_options(const TrainingFlags& flags);
+
 // The programs of a step. `graph` is the model's, or what of it lies above a frozen part. Only the program of
 // the evaluation unless it `trains`.
 struct CompiledStep {

@@ -51,7 +51,7 @@ Expr epilogue_value(const Contraction& contraction, const Program& program) {
               program.buffer(contraction.out).dtype);
 }
 
-// A of a contraction of groups.
+// A of a contraction of bytes in groups.
 Expr grouped_value(const Operand& operand, const Contraction& contraction, const Program& program) {
   const Buffer& buffer = program.buffer(operand.buffer);
   const Expr value = unsigned_byte(load(operand.buffer, buffer.dtype, operand.index));
@@ -73,9 +73,10 @@ LoopNest expand_contraction(const Contraction& contraction, const Program& progr
     (is_summed(axis.role) ? summed_shape : outer_shape).push_back(axis.extent);
   }
   const ContractionSchedule& schedule = contraction.schedule;
-  const Expr a = schedule.group > 1 && !contraction.has_parts()
-                     ? grouped_value(contraction.a, contraction, program)
-                     : operand_value(contraction.a, contraction, program);
+  const bool shifts =
+      schedule.group > 1 && !contraction.has_parts() && is_integer(contraction.accumulator_type);
+  const Expr a = shifts ? grouped_value(contraction.a, contraction, program)
+                        : operand_value(contraction.a, contraction, program);
   const Expr product = a * operand_value(contraction.b, contraction, program);
   const Expr zero = constant(contraction.product_type(), 0);
   const VarId sum = contraction.has_parts() ? contraction.parts.sum : contraction.accumulator;

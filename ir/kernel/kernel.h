@@ -169,7 +169,7 @@ struct ContractionSchedule {
   // [N / panel][K / group][panel][group], zero-filled. The sum is that of B as it is and of A as
   // unsigned_byte() has it: zero points are the epilogue's business. What is padded of A reads as its zero
   // point.
-  // With partial sums, A and B are as they are, and B may be of less than 8 bits.
+  // With partial sums, A and B are as they are, and B may be of less than 8 bits; so are those of bfloat16.
   int group = 1;
   // The sum of A alone over kK and kWindow, for the epilogue; kNone where that does not need it.
   VarId row_sum = VarId::kNone;

@@ -4,8 +4,16 @@
 
 namespace dlc::passes {
 
+bool is_pair_product(const ir::Program& program, const ir::Contraction& c) {
+  auto is_narrow = [&](const ir::Operand& operand) {
+    return program.buffer(operand.buffer).dtype == DType::kBfloat16 && !operand.zero_point;
+  };
+  return c.accumulator_type == DType::kFloat && !c.has_parts() && is_narrow(c.a) && is_narrow(c.b);
+}
+
 std::vector<ir::Kernel> pack_operand(ir::Program& program, ir::Contraction& c, const GemmForm& form) {
-  const PanelLayout layout = panel_layout(c, form);
+  const int group = is_pair_product(program, c) ? 2 : 1;
+  const PanelLayout layout = panel_layout(c, form, group);
   const ir::Buffer source = program.buffer(ir::root_of(program, c.b.buffer));
   std::optional<ConstantWalk> walk;
   if (ir::is_static(layout.shape)) walk = constant_walk(program, c);
@@ -25,6 +33,7 @@ std::vector<ir::Kernel> pack_operand(ir::Program& program, ir::Contraction& c, c
   c.schedule.algorithm = ir::Algorithm::kGemm;
   c.schedule.panel = static_cast<int>(kPanelColumns);
   c.schedule.b_packed = true;
+  c.schedule.group = group;
   return kernels;
 }
 

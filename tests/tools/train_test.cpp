@@ -249,6 +249,21 @@ TEST(DlcTrain, TrainsANewHeadWhateverIsFrozen) {
   }
 }
 
+TEST(DlcTrain, LearnsWithProductsInBfloat16) {
+  const TemporaryFolder folder;
+  write_patterns(folder, 240);
+  const ProcessOptions here{.folder = folder.path()};
+  const ProcessResult plain = train(fit_arguments("plain", {"--epochs", "8"}), here);
+  const ProcessResult result = train(fit_arguments("run", {"--epochs", "8", "--precision", "bf16"}), here);
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_GE(number_after(result.out, "accuracy "), 0.95) << result.out;
+  EXPECT_NE(read_text(folder / "run/ckpt/last/model.safetensors"),
+            read_text(folder / "plain/ckpt/last/model.safetensors"))
+      << "nothing was rounded";
+  EXPECT_TRUE(matches(read_text(folder / "run/run.toml"), "precision = \"bf16\""));
+  EXPECT_EQ(train({"eval", "run"}, here).code, 0);
+}
+
 // Features of the frozen part that are computed once change nothing of what is learnt.
 TEST(DlcTrain, ComputesTheFrozenPartOnce) {
   const TemporaryFolder folder;
@@ -468,6 +483,7 @@ INSTANTIATE_TEST_SUITE_P(
         FaultCase{"metric_of_values", fit({"--metrics", "mae"}), 2, "'mae' is of values"},
         FaultCase{"keep_best", fit({"--keep-best", "accuracy"}), 2, "'accuracy' is not among --metrics"},
         FaultCase{"freeze", fit({"--freeze", "layer*"}), 2, "--freeze: no parameter matches 'layer\\*'"},
+        FaultCase{"precision", fit({"--precision", "bfloat16"}), 2, "did you mean 'bf16'"},
         FaultCase{"freeze_all", fit({"--freeze", "*"}), 2, "no parameter is left to train"},
         FaultCase{"rate_scale", fit({"--lr-scale", "hidden*"}), 2,
                   "expected PATTERN=FACTOR, found 'hidden\\*'"},

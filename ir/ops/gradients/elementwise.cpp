@@ -117,8 +117,26 @@ void where_gradient(GradientContext& context) {
   if (context.wants(2)) context.set(2, where(condition, 0, dy));
 }
 
-// y = min(max(x, low), high): the upper limit wins where they cross.
+// Whether the result tells which elements were within the limits: these are known and do not cross.
+bool shows_what_was_clipped(GradientContext& context) {
+  const Value* low = context.input(1);
+  const Value* high = context.input(2);
+  auto is_known = [](const Value* limit) { return limit == nullptr || limit->is_constant(); };
+  if (!is_known(low) || !is_known(high)) return false;
+  return low == nullptr || high == nullptr || low->constant().get_double(0) < high->constant().get_double(0);
+}
+
+// y = min(max(x, low), high): the upper limit wins where they cross. Known limits have no influence of their
+// own, and the result, which the next operator mostly keeps for itself, serves for the input: what equals a
+// limit counts as clipped then, as a ReLU counts 0.
 void clip_gradient(GradientContext& context) {
+  if (shows_what_was_clipped(context)) {
+    Term y = output(context);
+    Term kept = grad(context);
+    if (context.input(1) != nullptr) kept = where(y > input(context, 1), kept, 0);
+    if (context.input(2) != nullptr) kept = where(input(context, 2) > y, kept, 0);
+    return context.set(0, kept);
+  }
   Term x = input(context, 0);
   Term dy = grad(context);
   Term below_high = dy;
