@@ -62,7 +62,7 @@ TEST(OrderSteps, GradientsShareMemory) {
 
 // grad_u still reads the w that the update replaces.
 TEST(OrderSteps, WhatReplacesAnInputFollowsItsReaders) {
-  EXPECT_EQ(order_of(kGradients + kUpdates, {0, 1}), "grad_w grad_u update_u update_w");
+  EXPECT_EQ(order_of(kGradients + kUpdates, {0, 1}), "grad_w grad_u update_w update_u");
   EXPECT_EQ(order_of(kGradients + kUpdates, {-1, 1}), "grad_w update_w grad_u update_u");
 }
 
