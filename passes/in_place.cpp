@@ -45,22 +45,24 @@ class InPlace {
     return std::nullopt;
   }
 
-  // Kernels that are in no loop or branch, by their position as live_ranges() counts it. Steps inside of
-  // others take positions, too.
-  void number_steps(const ir::Region& region, int& position) {
+  // Kernels that are in no loop or branch, by their position as live_ranges() counts it: steps inside of
+  // others take positions, and so does the end of a loop.
+  void number_steps(const ir::Region& region, int& position, bool is_outermost = true) {
     for (const ir::Step& step : region.steps) {
       ++position;
       if (const auto* kernel = std::get_if<ir::KernelStep>(&step.node)) {
-        kernels_.emplace_back(position, &kernel->kernel);
-      } else if (!is_plain(step)) {
-        return;  // what follows is not numbered: it shares nothing inside one kernel
+        if (is_outermost) kernels_.emplace_back(position, &kernel->kernel);
+      } else if (const auto* branch = std::get_if<ir::IfStep>(&step.node)) {
+        number_steps(branch->then_region, position, false);
+        number_steps(branch->else_region, position, false);
+      } else if (const auto* repeat = std::get_if<ir::RepeatStep>(&step.node)) {
+        number_steps(repeat->body, position, false);
+        ++position;
+      } else if (const auto* loop = std::get_if<ir::WhileStep>(&step.node)) {
+        number_steps(loop->body, position, false);
+        ++position;
       }
     }
-  }
-
-  static bool is_plain(const ir::Step& step) {
-    return std::holds_alternative<ir::BindStep>(step.node) ||
-           std::holds_alternative<ir::SetStep>(step.node) || std::holds_alternative<ir::CheckStep>(step.node);
   }
 
   // Iterations of other loops than serial ones have elements of their own.

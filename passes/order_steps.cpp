@@ -14,6 +14,10 @@ using ir::BufferId;
 // of an optimizer's bias.
 constexpr int64_t kFewBytes = 1024;
 
+// Times as many bytes of temporaries a kernel reads than it writes where it is worth to hold the latter for
+// giving the former back: partial sums of a gradient's norm.
+constexpr int64_t kManyTimes = 16;
+
 class StepOrder {
  public:
   StepOrder(ir::Program& program, const Options& options) : program_(program) {
@@ -33,17 +37,15 @@ class StepOrder {
   }
 
   void run() {
-    std::vector<ir::Step> ordered;
-    for (ir::Step& step : program_.main.steps) {
-      uses_.push_back(uses_of(step));
-      size_t place = ordered.size();
-      if (uses_.back().may_move) {
-        while (place > 0 && !must_follow(uses_.back(), uses_[place - 1])) --place;
-      }
-      ordered.insert(ordered.begin() + static_cast<std::ptrdiff_t>(place), std::move(step));
-      std::rotate(uses_.begin() + static_cast<std::ptrdiff_t>(place), uses_.end() - 1, uses_.end());
+    std::vector<ir::Step>& steps = program_.main.steps;
+    for (size_t i = 0; i < steps.size(); ++i) {
+      uses_.push_back(uses_of(steps[i]));
+      if (uses_[i].may_move) move(i, earliest(i));
     }
-    program_.main.steps = std::move(ordered);
+    // Backwards, so that no step is met twice.
+    for (size_t i = steps.size(); i-- > 0;) {
+      if (uses_[i].may_move && !uses_[i].replaces.empty()) move(i, behind_readers(i));
+    }
   }
 
  private:
@@ -66,19 +68,58 @@ class StepOrder {
       if (input != BufferId::kNone) uses.replaces.insert(input);
     }
     // Calls of the runtime may have effects that no buffer shows.
-    uses.may_move =
-        !std::holds_alternative<ir::Call>(kernel->kernel.body) &&
-        std::all_of(uses.writes.begin(), uses.writes.end(), [&](BufferId id) { return is_free(id); });
+    uses.may_move = !std::holds_alternative<ir::Call>(kernel->kernel.body) && costs_nothing_early(uses);
     return uses;
   }
 
-  // Whether it costs no memory to write the buffer early.
-  bool is_free(BufferId root) const {
-    const ir::Buffer& buffer = program_.buffer(root);
-    if (buffer.kind == ir::BufferKind::kOutput) return ir::is_static(buffer.shape);
-    if (buffer.kind != ir::BufferKind::kTemp) return false;
-    const ir::Dim bytes = buffer_bytes(buffer);
-    return bytes.is_constant() && bytes.value() <= kFewBytes;
+  void move(size_t from, size_t to) {
+    const auto rotate = [&](auto begin) {
+      const auto at = [&](size_t i) { return begin + static_cast<std::ptrdiff_t>(i); };
+      if (to < from) std::rotate(at(to), at(from), at(from + 1));
+      if (to > from) std::rotate(at(from), at(from + 1), at(to + 1));
+    };
+    rotate(program_.main.steps.begin());
+    rotate(uses_.begin());
+  }
+
+  size_t earliest(size_t i) const {
+    size_t place = i;
+    while (place > 0 && !must_follow(uses_[i], uses_[place - 1])) --place;
+    // What has moved to the same place stays in its order.
+    while (place < i && uses_[place].may_move) ++place;
+    return place;
+  }
+
+  // The place of the last reader of an input that step i replaces, where it may go there: the update of a
+  // moment stands before that of the parameter, which reads the moment, too.
+  size_t behind_readers(size_t i) const {
+    size_t place = i;
+    for (size_t k = i + 1; k < uses_.size() && !must_follow(uses_[k], uses_[i]); ++k) {
+      if (!uses_[k].is_kernel) break;
+      if (meet(uses_[i].replaces, uses_[k].reads)) place = k;
+    }
+    return place;
+  }
+
+  // Whether what it costs to hold the temporaries that are written for longer is little beside what is given
+  // back earlier.
+  bool costs_nothing_early(const Uses& uses) const {
+    int64_t written = 0;
+    for (BufferId id : uses.writes) {
+      const ir::Buffer& buffer = program_.buffer(id);
+      if (!ir::is_static(buffer.shape)) return false;
+      if (buffer.kind == ir::BufferKind::kOutput) continue;
+      if (buffer.kind != ir::BufferKind::kTemp) return false;
+      written += buffer_bytes(buffer).value();
+    }
+    if (written <= kFewBytes) return true;
+    int64_t read = 0;
+    for (BufferId id : uses.reads) {
+      const ir::Buffer& buffer = program_.buffer(id);
+      if (buffer.kind != ir::BufferKind::kTemp || !ir::is_static(buffer.shape)) continue;
+      read += buffer_bytes(buffer).value();
+    }
+    return written <= read / kManyTimes;
   }
 
   static bool meet(const std::set<BufferId>& a, const std::set<BufferId>& b) {

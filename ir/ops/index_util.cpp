@@ -15,6 +15,19 @@ std::vector<int64_t> row_strides(const std::vector<int64_t>& shape) {
   return strides;
 }
 
+// What lies between two constants, perhaps in another shape.
+std::optional<IndexRange> clipped_range(const Value& indices) {
+  const Node* node = indices.producer();
+  while (node != nullptr && node->op().name == "Reshape") node = node->input(0)->producer();
+  if (node == nullptr || node->op().name != "Clip" || node->inputs().size() != 3) return std::nullopt;
+  const Value* low = node->input(1);
+  const Value* high = node->input(2);
+  if (low == nullptr || high == nullptr || !low->is_constant() || !high->is_constant()) return std::nullopt;
+  // Where the limits cross, the upper one wins.
+  const int64_t most = high->constant().get_int(0);
+  return IndexRange{std::min(low->constant().get_int(0), most), most};
+}
+
 }  // namespace
 
 IndexRange index_range(const Value& indices) {
@@ -29,6 +42,7 @@ IndexRange index_range(const Value& indices) {
     if (tensor.size() == 0) range = {0, -1};
     return range;
   }
+  if (const std::optional<IndexRange> clipped = clipped_range(indices)) return *clipped;
   if (!indices.shape_value() || indices.shape_value()->empty()) return range;
   bool first = true;
   for (const Dim& index : *indices.shape_value()) {

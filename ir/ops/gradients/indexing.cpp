@@ -27,6 +27,44 @@ Term scatter_nd(const Term& x, Value* indices, const Term& updates, const char* 
 
 // ---- Gather -----------------------------------------------------------------------------------------------
 
+// A table is read at few places where its rows are at least so many times as many as the indices.
+constexpr int64_t kFewTimes = 2;
+
+bool reads_few_rows(const Dim& rows, const Dim& count) {
+  if (!rows.is_constant() || !count.is_constant()) return false;
+  return count.value() > 0 && count.value() * kFewTimes <= rows.value();
+}
+
+Term between(const Term& x, int64_t low, int64_t high) {
+  Builder& builder = x.builder();
+  return x.apply("Clip", {builder.scalar(x.dtype(), static_cast<double>(low)),
+                          builder.scalar(x.dtype(), static_cast<double>(high))});
+}
+
+// The sums of the rows that are read at all lie beside each other, in a tensor with a row for each index: the
+// last of equal indices has the sum for all of them. Each row of the table knows which one is its own, or
+// that there is none. What is left is one choice for each element, which readers make themselves, so that the
+// gradient of the whole table takes no memory. Sums are made in the order of the indices, as without this.
+Term sum_few_rows(const Shape& rows, const Term& tuples, const Term& updates) {
+  Builder& builder = tuples.builder();
+  const Shape outer(tuples.shape().begin(), tuples.shape().end() - 1);
+  const Dim count = product(outer);
+  // The Gather has refused others. What is known to be in range needs no check here, behind which no
+  // parameter could be updated early.
+  const Term read = between(tuples, -rows[0].value(), rows[0].value() - 1);
+  const Term none = expand(Term(builder, builder.scalar(DType::kInt64, -1)), {rows[0]});
+  const Term owner = scatter_nd(none, read, reshape(range(builder, count), outer), "max");
+  const Term places = reshape(owner.apply("GatherND", {read.value()}), tuples.shape());
+  Shape compact = rows;
+  compact[0] = count;
+  const Term sums = scatter_nd(zeros(builder, updates.dtype(), compact),
+                               between(places, 0, count.value() - 1), updates, "add");
+  Shape column(rows.size(), 1);
+  column[0] = rows[0];
+  const Term own = sums.apply("Gather", {between(owner, 0, count.value() - 1).value()});
+  return where(reshape(owner >= 0, column), own, 0);
+}
+
 // Rows of the axis, brought to the front, are summed where the indices say.
 void gather_gradient(GradientContext& context) {
   const Shape& data = context.input(0)->shape();
@@ -49,8 +87,10 @@ void gather_gradient(GradientContext& context) {
   Shape tuples = indices.shape();
   tuples.emplace_back(1);
   Term updates = transpose(grad(context), to_front);
-  Term sums =
-      scatter_nd(zeros(context.builder(), updates.dtype(), rows), reshape(indices, tuples), updates, "add");
+  Term places = reshape(indices, tuples);
+  Term sums = reads_few_rows(rows[0], product(indices.shape()))
+                  ? sum_few_rows(rows, places, updates)
+                  : scatter_nd(zeros(context.builder(), updates.dtype(), rows), places, updates, "add");
   context.set(0, transpose(sums, back));
 }
 

@@ -107,10 +107,10 @@ INSTANTIATE_TEST_SUITE_P(
                     {.optimizer = {.kind = OptimizerKind::kSgd, .momentum = 0.9, .nesterov = true},
                      .normalization = passes::NormalizationMode::kTrain},
                     60},
-        InPlaceCase{"lstm", {.optimizer = {.kind = OptimizerKind::kAdagrad}}, 0},
+        InPlaceCase{"lstm", {.optimizer = {.kind = OptimizerKind::kAdagrad}}, 60},
         InPlaceCase{"temporal",
                     {.loss = {.kind = passes::LossKind::kMse}, .optimizer = {.kind = OptimizerKind::kLion}},
-                    50},
+                    60},
         InPlaceCase{"lenet", {.optimizer = {.kind = OptimizerKind::kAdamW}, .accumulate = 2}, 60}),
     [](const auto& info) { return std::string(info.param.name); });
 
