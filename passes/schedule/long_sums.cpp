@@ -21,6 +21,9 @@ namespace {
 
 constexpr int64_t kLong = 1024;  // numbers in one accumulator
 constexpr int64_t kPart = 256;   // numbers in a partial sum, or a few more
+// The same of vector loops, whose lanes are accumulators of their own.
+constexpr int64_t kLongVector = 32768;
+constexpr int64_t kVectorPart = 8192;
 
 std::optional<Dim> extent_of(const For& loop) {
   if (loop.begin->op != ExprOp::kInt || loop.begin->integer != 0) return std::nullopt;
@@ -89,14 +92,21 @@ class Splitter {
   // Makes what `loop` adds to `sum` partial sums, of no more numbers than a few times kPart.
   void split_loop(For& loop, VarId sum) {
     std::optional<int64_t> count = count_of(loop);
-    if (loop.kind == LoopKind::kVector || (count && *count <= kLong)) return;
+    if (loop.kind == LoopKind::kVector) {
+      if (count && *count > kLongVector) cut(loop, sum, kVectorPart);
+      return;
+    }
+    if (count && *count <= kLong) return;
     bool has_rest = false;  // numbers that are not in a partial sum of an inner loop
     int64_t inner = 1;
     for (size_t i = 0; i < loop.body.size(); ++i) {
       if (!adds_to(loop.body[i], sum)) continue;
       auto* child = std::get_if<For>(&loop.body[i].node);
       std::optional<int64_t> numbers = child != nullptr ? count_of(*child) : 1;
-      if (child != nullptr && child->kind == LoopKind::kVector) continue;
+      if (child != nullptr && child->kind == LoopKind::kVector) {
+        split_loop(*child, sum);
+        continue;
+      }
       if (!numbers || *numbers >= kPart) {
         i += add_in_parts(loop.body, i, sum);
       } else {
@@ -130,11 +140,12 @@ class Splitter {
   // for i in 0..n becomes chunks of `length` steps, each with a partial sum.
   void cut(For& loop, VarId sum, int64_t length) {
     std::optional<Dim> extent = extent_of(loop);
-    if (!extent || loop.kind != LoopKind::kSerial) return;
+    if (!extent || loop.kind == LoopKind::kParallel) return;
     const VarId chunk = variables_.fresh_var(), part = variables_.fresh_var();
     rename(loop.body, sum, part);
     const Expr begin = ir::var(chunk) * ir::integer(length);
-    For inner{.var = loop.var, .begin = begin, .end = {}, .body = std::move(loop.body)};
+    For inner{.var = loop.var, .begin = begin, .end = {}, .kind = loop.kind, .body = std::move(loop.body)};
+    loop.kind = LoopKind::kSerial;
     inner.end = ir::min(begin + ir::integer(length), ir::dim(*extent));
     loop.var = chunk;
     loop.end = ir::dim(ir::ceil_div(*extent, Dim(length)));

@@ -6,6 +6,7 @@
 
 #include "passes/schedule/access.h"
 #include "passes/schedule/long_sums.h"
+#include "passes/schedule/order_sums.h"
 
 namespace dlc::passes {
 
@@ -422,6 +423,7 @@ std::string schedule_loop_nest(const ir::Program& program, ir::LoopNest& loop_ne
     loop_nest.body = join_nest(std::move(nest));
     return "elements that are combined in memory, one after another";
   }
+  order_sums(program, nest.body);
   std::vector<Access> all = accesses(nest.body);
   order_by_store(program, nest, all);
   collapse(program, nest);

@@ -18,7 +18,7 @@ namespace dlc::passes {
 // * Loops stay kParallel from the outside until there are enough tasks; a lone vector loop is cut into
 // chunks. The
 //   partition depends on extents only, never on the number of threads.
-// * Long sums are split (long_sums.h).
+// * Loops of sums run in the order of memory (order_sums.h), and long sums are split (long_sums.h).
 // Returns why no loop is kVector; empty where one is.
 std::string schedule_loop_nest(const ir::Program& program, ir::LoopNest& nest, ir::Program& variables);
 

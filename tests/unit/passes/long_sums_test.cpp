@@ -99,6 +99,31 @@ TEST(SplitLongSums, CutsTheLoopAroundShortOnes) {
 )");
 }
 
+TEST(SplitLongSums, CutsVeryLongVectorLoops) {
+  expect_split("2, 100000", R"(
+  let v0 = 0.0
+  for v1 in 0..2 {
+    vector v2 in 0..100000 {
+      reduce v0 sum %0[v1, v2]
+    }
+  }
+  %1[] = v0
+)",
+               R"(
+  let v0 = 0.0
+  for v1 in 0..2 {
+    for v3 in 0..13 {
+      let v4 = 0.0
+      vector v2 in v3 * 8192..min(v3 * 8192 + 8192, 100000) {
+        reduce v4 sum %0[v1, v2]
+      }
+      reduce v0 sum v4
+    }
+  }
+  %1[] = v0
+)");
+}
+
 TEST(SplitLongSums, LeavesTheRestAlone) {
   const char* short_sum = R"(
   let v0 = 0.0
