@@ -1,5 +1,9 @@
 #include "passes/schedule/access.h"
 
+#include <algorithm>
+
+#include "ir/kernel/lower.h"
+
 namespace dlc::passes {
 
 using ir::Block;
@@ -116,6 +120,33 @@ bool only_addresses(const Block& block, VarId v) {
         for (const Expr& e : index) ok = ok && ir::affine_in(e, v).has_value();
       });
   return ok;
+}
+
+std::optional<Dim> extent_of(const ir::For& loop) {
+  if (loop.begin->op != ExprOp::kInt || loop.begin->integer != 0) return std::nullopt;
+  if (loop.end->op == ExprOp::kInt) return Dim(loop.end->integer);
+  if (loop.end->op == ExprOp::kDim) return loop.end->dim;
+  return std::nullopt;
+}
+
+bool walk_as_one(const ir::Program& program, const Block& body, const ir::For& a, const ir::For& b) {
+  if (!only_addresses(body, a.var) || !only_addresses(body, b.var)) return false;
+  const Dim extent = *extent_of(b);
+  const std::vector<Access> all = accesses(body);
+  return std::all_of(all.begin(), all.end(), [&](const Access& access) {
+    std::optional<Dim> outer = stride_along(program, access, a.var);
+    std::optional<Dim> inner = stride_along(program, access, b.var);
+    return outer && inner && *outer == *inner * extent;
+  });
+}
+
+void make_one(const ir::For& a, ir::For& b, Block& body) {
+  b.end = ir::dim(*extent_of(a) * *extent_of(b));
+  ir::Kernel holder{"", "", ir::LoopNest{std::move(body)}};
+  ir::rewrite_exprs(holder, [&](const Expr& e) {
+    return ir::substitute(e, [&](VarId v) { return v == a.var ? ir::integer(0) : Expr(); });
+  });
+  body = std::move(std::get<ir::LoopNest>(holder.body).body);
 }
 
 }  // namespace dlc::passes

@@ -33,4 +33,14 @@ std::vector<size_t> uses_of(const std::vector<ir::Expr>& index, ir::VarId v);
 // Whether v is used only inside indices of loads and stores, affinely.
 bool only_addresses(const ir::Block& block, ir::VarId v);
 
+// The number of iterations of a loop that begins at 0; nothing for others.
+std::optional<ir::Dim> extent_of(const ir::For& loop);
+
+// Both begin at 0, a is directly around b, and b around the body: may (a, b) be walked as one loop with b's
+// steps?
+bool walk_as_one(const ir::Program& program, const ir::Block& body, const ir::For& a, const ir::For& b);
+
+// Gives b the iterations of both: the body uses a's variable no longer.
+void make_one(const ir::For& a, ir::For& b, ir::Block& body);
+
 }  // namespace dlc::passes

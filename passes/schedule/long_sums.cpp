@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "ir/kernel/lower.h"
+#include "passes/schedule/access.h"
 
 namespace dlc::passes {
 
@@ -24,13 +25,6 @@ constexpr int64_t kPart = 256;   // numbers in a partial sum, or a few more
 // The same of vector loops, whose lanes are accumulators of their own.
 constexpr int64_t kLongVector = 32768;
 constexpr int64_t kVectorPart = 8192;
-
-std::optional<Dim> extent_of(const For& loop) {
-  if (loop.begin->op != ExprOp::kInt || loop.begin->integer != 0) return std::nullopt;
-  if (loop.end->op == ExprOp::kInt) return Dim(loop.end->integer);
-  if (loop.end->op == ExprOp::kDim) return loop.end->dim;
-  return std::nullopt;
-}
 
 // A loop around a sum of `count` numbers; nothing where it is unknown.
 std::optional<int64_t> count_of(const For& loop) {

@@ -27,13 +27,6 @@ constexpr int kStridedCost = 8;
 constexpr int64_t kCacheLine = 64;
 constexpr int64_t kShortLoop = 8;  // a vector loop with fewer iterations does not pay
 
-std::optional<Dim> extent_of(const For& loop) {
-  if (loop.begin->op != ExprOp::kInt || loop.begin->integer != 0) return std::nullopt;
-  if (loop.end->op == ExprOp::kInt) return Dim(loop.end->integer);
-  if (loop.end->op == ExprOp::kDim) return loop.end->dim;
-  return std::nullopt;
-}
-
 // The loops whose iterations are independent, with the block inside of them.
 struct Nest {
   std::vector<For> loops;  // bodies empty
@@ -298,31 +291,13 @@ void choose_vector_loop(const ir::Program& program, Nest& nest, const std::vecto
   if (outer) vectorize(nest, static_cast<size_t>(outer - nest.loops.data()));
 }
 
-// a is directly around b: may (a, b) be walked as one loop with b's steps?
-bool walk_as_one(const ir::Program& program, const Nest& nest, const std::vector<Access>& all, const For& a,
-                 const For& b) {
-  if (!only_addresses(nest.body, a.var) || !only_addresses(nest.body, b.var)) return false;
-  const Dim extent = *extent_of(b);
-  return std::all_of(all.begin(), all.end(), [&](const Access& access) {
-    std::optional<Dim> outer = stride_along(program, access, a.var);
-    std::optional<Dim> inner = stride_along(program, access, b.var);
-    return outer && inner && *outer == *inner * extent;
-  });
-}
-
 void collapse(const ir::Program& program, Nest& nest) {
   for (size_t i = nest.loops.size(); i-- > 1;) {
     For& a = nest.loops[i - 1];
     For& b = nest.loops[i];
     const bool unit = *extent_of(a) == Dim(1);
-    if (!unit && !walk_as_one(program, nest, accesses(nest.body), a, b)) continue;
-    b.end = ir::dim(*extent_of(a) * *extent_of(b));
-    const VarId gone = a.var;
-    ir::Kernel holder{"", "", ir::LoopNest{std::move(nest.body)}};
-    ir::rewrite_exprs(holder, [&](const Expr& e) {
-      return ir::substitute(e, [&](VarId v) { return v == gone ? ir::integer(0) : Expr(); });
-    });
-    nest.body = std::move(std::get<ir::LoopNest>(holder.body).body);
+    if (!unit && !walk_as_one(program, nest.body, a, b)) continue;
+    make_one(a, b, nest.body);
     nest.loops.erase(nest.loops.begin() + static_cast<std::ptrdiff_t>(i) - 1);
   }
 }

@@ -17,14 +17,6 @@ using ir::VarId;
 
 namespace {
 
-std::optional<Dim> extent_of(const For& loop) {
-  if (loop.kind != ir::LoopKind::kSerial) return std::nullopt;
-  if (loop.begin->op != ExprOp::kInt || loop.begin->integer != 0) return std::nullopt;
-  if (loop.end->op == ExprOp::kInt) return Dim(loop.end->integer);
-  if (loop.end->op == ExprOp::kDim) return loop.end->dim;
-  return std::nullopt;
-}
-
 // Accumulators are combined, and none is read.
 bool only_combines(const Block& block) {
   std::vector<VarId> combined;
@@ -50,7 +42,7 @@ struct Chain {
 std::optional<Chain> chain_of(const For& outer) {
   Chain chain;
   const For* loop = &outer;
-  while (extent_of(*loop)) {
+  while (loop->kind == ir::LoopKind::kSerial && extent_of(*loop)) {
     For& added = chain.loops.emplace_back(*loop);
     added.body.clear();
     if (only_combines(loop->body)) {
@@ -80,32 +72,12 @@ double distance(const ir::Program& program, const std::vector<Access>& all, VarI
   return sum;
 }
 
-bool walk_as_one(const ir::Program& program, const Chain& chain, const std::vector<Access>& all, const For& a,
-                 const For& b) {
-  if (!only_addresses(chain.body, a.var) || !only_addresses(chain.body, b.var)) return false;
-  const Dim extent = *extent_of(b);
-  return std::all_of(all.begin(), all.end(), [&](const Access& access) {
-    std::optional<Dim> outer = stride_along(program, access, a.var);
-    std::optional<Dim> inner = stride_along(program, access, b.var);
-    return outer && inner && *outer == *inner * extent;
-  });
-}
-
-void drop_variable(Block& block, VarId gone) {
-  ir::Kernel holder{"", "", ir::LoopNest{std::move(block)}};
-  ir::rewrite_exprs(holder, [&](const Expr& e) {
-    return ir::substitute(e, [&](VarId v) { return v == gone ? ir::integer(0) : Expr(); });
-  });
-  block = std::move(std::get<ir::LoopNest>(holder.body).body);
-}
-
 void merge(const ir::Program& program, Chain& chain) {
   for (size_t i = chain.loops.size(); i-- > 1;) {
     For& a = chain.loops[i - 1];
     For& b = chain.loops[i];
-    if (!walk_as_one(program, chain, accesses(chain.body), a, b)) continue;
-    b.end = ir::dim(*extent_of(a) * *extent_of(b));
-    drop_variable(chain.body, a.var);
+    if (!walk_as_one(program, chain.body, a, b)) continue;
+    make_one(a, b, chain.body);
     chain.loops.erase(chain.loops.begin() + static_cast<std::ptrdiff_t>(i) - 1);
   }
 }

@@ -7,8 +7,8 @@ usage: operators.py [PATTERNS...] [--models FOLDER] [--dlc-run PATH] [--engines 
     $(tests/bench/setup_peers.sh) tests/bench/operators.py --models ../shared/models --dlc-run build/bin/dlc-run
 
 PATTERNS choose rows by name. A row is a model of operator_models.py with its inputs, or a model of FOLDER named in
-QUANTIZED with its recorded ones. How rows are timed is told in peers.py. --keep leaves the models and inputs in a
-folder, for profiles.
+QUANTIZED with its recorded ones, or that model's float twin (float_twin.py), NAME_as_floats. How rows are timed is told
+in peers.py. --keep leaves the models and inputs in a folder, for profiles.
 """
 
 import argparse
@@ -20,9 +20,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import peers
+from float_twin import float_twin
 from operator_models import MAKERS
 
 QUANTIZED = ("minilm_l6_int8", "fastestdet_qdq", "micro_kws_qdq")
+TWIN = "_as_floats"
 
 
 def save_inputs(feed: dict[str, np.ndarray], folder: Path) -> list[str]:
@@ -35,9 +37,14 @@ def prepare(name: str, options, scratch: Path) -> tuple[Path, list[str]]:
     """The model's file and its inputs."""
     folder = scratch / name
     folder.mkdir(parents=True, exist_ok=True)
-    if name in QUANTIZED:
-        path = options.models / name / "model.onnx"
-        return path, save_inputs(peers.choose_inputs(name, path, peers.SYMBOLS), folder)
+    quantized = name.removesuffix(TWIN)
+    if quantized in QUANTIZED:
+        path = options.models / quantized / "model.onnx"
+        inputs = save_inputs(peers.choose_inputs(quantized, path, peers.SYMBOLS), folder)
+        if name == quantized:
+            return path, inputs
+        onnx.save(float_twin(onnx.load(path)), folder / "model.onnx")
+        return folder / "model.onnx", inputs
     model, feed = MAKERS[name]()
     onnx.save(model, folder / "model.onnx")
     return folder / "model.onnx", save_inputs(feed, folder)
@@ -65,7 +72,8 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     options = parse()
-    names = [*MAKERS, *(QUANTIZED if options.models else ())]
+    quantized = [row for name in QUANTIZED for row in (name, name + TWIN)]
+    names = [*MAKERS, *(quantized if options.models else ())]
     names = [n for n in names if any(fnmatch.fnmatch(n, p) for p in options.patterns)]
     if not names:
         sys.exit(f"no row matches {', '.join(options.patterns)}")
