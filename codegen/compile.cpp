@@ -95,6 +95,8 @@ class Compilation {
     report_.choice_notes = std::move(pass_report.notes);
   }
 
+  int64_t arena_bytes() const { return arena_bytes(passes::plan_memory(program_)); }
+
   // The second one: optimised LLVM IR.
   void emit(int kernels_per_unit) {
     show_stage(0);
@@ -105,7 +107,7 @@ class Compilation {
     report_.distinct_kernels = kernels.distinct;
     report_.constant_bytes = constants_->size();
     const passes::MemoryPlan plan = passes::plan_memory(program_);
-    if (plan.slots.empty() && plan.dynamic_buffers == 0) report_.arena_bytes = plan.fixed_bytes;
+    report_.arena_bytes = arena_bytes(plan);
     ModelInfo info;
     info.name = name_;
     info.build = fmt::format("dlc {}, {}", version(), options_.cpu == "native" ? target_.cpu : options_.cpu);
@@ -143,6 +145,10 @@ class Compilation {
   std::string to_assembly_text() { return to_assembly(units_->main(), target_); }
 
  private:
+  static int64_t arena_bytes(const passes::MemoryPlan& plan) {
+    return plan.slots.empty() && plan.dynamic_buffers == 0 ? plan.fixed_bytes : -1;
+  }
+
   // The passes' share of the progress, with room for the stages that follow them.
   passes::Options pass_options() {
     passes::Options changed = options_.passes;
@@ -239,6 +245,12 @@ CompiledModel compile_to_object(std::unique_ptr<ir::Graph> graph, const CompileO
   graph.reset();
   compilation.emit(kKernelsPerUnit);
   return compilation.to_model();
+}
+
+int64_t plan_arena(std::unique_ptr<ir::Graph> graph, const CompileOptions& options) {
+  Compilation compilation(options);
+  compilation.lower(*graph);
+  return compilation.arena_bytes();
 }
 
 runtime::Program load(CompiledModel model) {

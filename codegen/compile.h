@@ -47,6 +47,8 @@ struct CompiledModel {
 CompiledModel compile_to_object(ir::Graph& graph, const CompileOptions& options);
 // The same in less memory: the graph's weights are given up as soon as they are packed.
 CompiledModel compile_to_object(std::unique_ptr<ir::Graph> graph, const CompileOptions& options);
+// What compiling would report as arena_bytes, without making code.
+int64_t plan_arena(std::unique_ptr<ir::Graph> graph, const CompileOptions& options);
 // Links the objects and the constants in memory: the same bytes as in the library.
 runtime::Program load(CompiledModel model);
 runtime::Program compile(ir::Graph& graph, const CompileOptions& options);

@@ -1,9 +1,10 @@
-// Which outputs of a program may be given the memory of an input.
+// Which buffers of a program may be given the memory of others that end where they begin.
 #pragma once
 
 #include <vector>
 
 #include "ir/kernel/kernel.h"
+#include "passes/liveness.h"
 
 namespace dlc::passes {
 
@@ -12,5 +13,10 @@ namespace dlc::passes {
 // the others gets what it would get with memory of their own. Only of outputs and inputs of equal type and
 // static shape.
 std::vector<int> in_place_outputs(const ir::Program& program, std::vector<int> wanted);
+
+// Temporaries that take the place of another one of equal size: the kernel that makes them is the last that
+// reads the other, and does so element by element. Gives for each buffer the first one of its memory, itself
+// for most; the ranges of these become those of all that share it. `ranges` are those of live_ranges().
+std::vector<ir::BufferId> shared_temporaries(const ir::Program& program, std::vector<LiveRange>& ranges);
 
 }  // namespace dlc::passes

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <variant>
 
+#include "passes/in_place.h"
 #include "passes/liveness.h"
 #include "runtime/error.h"
 
@@ -137,6 +138,7 @@ MemoryPlan plan_memory(const ir::Program& program) {
   MemoryPlan plan;
   plan.of.resize(program.buffers.size());
   std::vector<LiveRange> ranges = live_ranges(program);
+  const std::vector<ir::BufferId> first = shared_temporaries(program, ranges);
   std::set<std::string> late = late_symbols(program);
   std::vector<Item> fixed, symbolic;
   for (size_t i = 0; i < program.buffers.size(); ++i) {
@@ -155,6 +157,7 @@ MemoryPlan plan_memory(const ir::Program& program) {
   }
   plan.fixed_bytes = place_fixed(std::move(fixed), plan.of);
   place_in_slots(std::move(symbolic), plan);
+  for (size_t i = 0; i < first.size(); ++i) plan.of[i] = plan.of[static_cast<size_t>(first[i])];
   return plan;
 }
 

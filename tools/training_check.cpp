@@ -161,11 +161,14 @@ int bench_step(const std::string& model, const TrainingFlags& flags, const StepB
   const FittedStep fitted = compile_fitted(opened, *opened.graph, flags, StepKind::kStep, compile);
   const training::StepProgram& step = fitted.step;
   const std::chrono::duration<double, std::milli> compiled = std::chrono::steady_clock::now() - start;
-  std::vector<Tensor> tensors = inputs_of(step.layout, opened.states(), flags, learning_rate(flags));
   // The step changes its states, which must not be those of the model; that is of no more use.
+  std::map<std::string, Tensor> states = opened.states();
+  for (auto& [name, tensor] : states) tensor = training::copy_of(tensor);
+  release(opened);
   std::vector<Value> inputs;
-  for (Tensor& tensor : tensors) inputs.push_back(training::copy_of(std::exchange(tensor, {})));
-  opened = {};
+  for (Tensor& tensor : inputs_of(step.layout, states, flags, learning_rate(flags)))
+    inputs.emplace_back(std::move(tensor));
+  states.clear();
   if (!options.profile.empty()) {
     write_profile(step.program, inputs, flags.threads, options.seconds, options.profile);
     return kExitDone;

@@ -1,5 +1,7 @@
 #include "tools/training_run.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <optional>
 
@@ -83,6 +85,12 @@ TrainableModel open_model(const std::string& name, std::string bytes, const Trai
   return model;
 }
 
+void release(TrainableModel& model) {
+  std::string().swap(model.bytes);  // an assignment of an empty string would keep the memory
+  model = {};
+  malloc_trim(0);
+}
+
 StepTask task_of(const TrainableModel& model, const TrainingFlags& flags) {
   if (model.algorithm) return task_of_described(model, flags);
   const passes::LossOptions loss = training_options(flags).loss;
@@ -116,18 +124,27 @@ training::StepProgram compile_program(const TrainableModel& model, const ir::Gra
 FittedStep compile_fitted(const TrainableModel& model, const ir::Graph& graph, const TrainingFlags& flags,
                           StepKind kind, const codegen::CompileOptions& options) {
   using passes::Recompute;
-  int64_t least = INT64_MAX;
-  for (Recompute what : {Recompute::kNothing, Recompute::kCheap, Recompute::kAllButProducts}) {
+  auto compile = [&](Recompute what) {
     passes::StepGraph step = build_graph(model, graph, flags, kind, what);
     const passes::RecomputePlan plan = step.recompute;
     training::StepProgram program = codegen::compile_step(std::move(step), options);
     const int64_t bytes =
         dlc_model_arena_bytes(&program.program.model(), nullptr) + training::state_bytes(program);
-    if (flags.max_megabytes <= 0 || bytes <= megabytes(flags.max_megabytes)) {
-      return {std::move(program), what, plan, bytes};
-    }
-    least = std::min(least, bytes);
+    return FittedStep{std::move(program), what, plan, bytes};
+  };
+  FittedStep step = compile(Recompute::kNothing);
+  const int64_t limit = flags.max_megabytes > 0 ? megabytes(flags.max_megabytes) : INT64_MAX;
+  const int64_t states = training::state_bytes(step.step);
+  int64_t least = step.bytes;
+  for (Recompute what :
+       {Recompute::kCheap, Recompute::kAllButProducts, Recompute::kThinProducts, Recompute::kProducts}) {
+    if (step.bytes <= limit) return step;
+    passes::StepGraph tried = build_graph(model, graph, flags, kind, what);
+    const int64_t planned = states + codegen::plan_arena(std::move(tried.graph), options);
+    if (planned <= limit) step = compile(what);
+    least = std::min({least, planned, step.bytes});
   }
+  if (step.bytes <= limit) return step;
   fail(ErrorKind::kUsage,
        "--max-memory {}: a step takes {} even where the backward pass computes again all that it may; a "
        "smaller "

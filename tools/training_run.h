@@ -36,6 +36,9 @@ struct TrainableModel {
   std::map<std::string, Tensor> states() const;
 };
 
+// Gives back all that a model takes, and what compiling it has left between the blocks of the allocator.
+void release(TrainableModel& model);
+
 // Error(kUsage) for a pattern that matches nothing, or where nothing is left to train.
 TrainableModel open_model(const std::string& name, std::string bytes, const TrainingFlags& flags);
 

@@ -147,7 +147,7 @@ class Session {
   training::Trainer make_trainer() {
     training::Trainer trainer(*stepper_, *training_, validation_ ? &*validation_ : nullptr, trainer_options_);
     trainer.set_model_hash(model_.hash());
-    model_ = {};
+    release(model_);
     return trainer;
   }
 

@@ -57,6 +57,8 @@ enum class Recompute : uint8_t {
   kNothing,
   kCheap,           // element by element, or moved: what passes over memory anyway
   kAllButProducts,  // everything but contractions, recurrent layers and control flow
+  kThinProducts,    // and products that take no more than 4 multiplications for a byte that they save
+  kProducts,        // the same with 32 multiplications
 };
 
 struct TrainingOptions {

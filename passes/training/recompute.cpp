@@ -9,6 +9,7 @@
 #include "ir/gradient.h"
 #include "ir/op.h"
 #include "passes/training/minimal_cut.h"
+#include "passes/training/product_work.h"
 
 namespace dlc::passes {
 namespace {
@@ -21,12 +22,30 @@ constexpr std::string_view kProducts[] = {
     "MatMul", "FusedMatMul", "Gemm", "Conv",      "ConvTranspose",      "Einsum",
     "LSTM",   "GRU",         "RNN",  "Attention", "MultiHeadAttention", "DeformConv"};
 
-bool may_repeat(const Node& node, Recompute what) {
-  if (ir::has(node.op().traits, ir::Trait::kNondeterministic) || !ir::subgraphs(node).empty()) return false;
+// How many bytes must be saved for a multiplication.
+double bytes_of_multiplication(Recompute what) {
+  switch (what) {
+    case Recompute::kThinProducts:
+      return 1. / 4;
+    case Recompute::kProducts:
+      return 1. / 32;
+    default:
+      return 0;
+  }
+}
+
+// How many bytes must be saved for a node to be worth repeating; nothing where it may not be.
+std::optional<int64_t> price_of(const Node& node, Recompute what) {
+  if (ir::has(node.op().traits, ir::Trait::kNondeterministic) || !ir::subgraphs(node).empty())
+    return std::nullopt;
   const bool is_cheap =
       ir::has(node.op().traits, ir::Trait::kElementwise) || ir::has(node.op().traits, ir::Trait::kMovement);
-  if (is_cheap || what == Recompute::kCheap) return is_cheap;
-  return std::find(std::begin(kProducts), std::end(kProducts), node.op().name) == std::end(kProducts);
+  if (is_cheap) return 0;
+  if (what == Recompute::kCheap) return std::nullopt;
+  if (std::find(std::begin(kProducts), std::end(kProducts), node.op().name) == std::end(kProducts)) return 0;
+  const std::optional<double> work = multiplications(node);
+  const double bytes = bytes_of_multiplication(what);
+  return work && bytes > 0 ? std::optional(static_cast<int64_t>(*work * bytes)) : std::nullopt;
 }
 
 // 0 where it is not known.
@@ -100,7 +119,8 @@ class Recomputation {
   size_t out(size_t i) const { return 2 * i + 1; }
 
   // A value is two nodes with an edge of its bytes; from it lead unlimited edges to what is computed of it.
-  // Values that must not be computed again come from the source, needed ones lead to the sink.
+  // Values that must not be computed again come from the source, as others do by as much as that costs;
+  // needed ones lead to the sink.
   std::vector<bool> cut() const {
     const size_t source = 2 * values_.size(), sink = source + 1;
     Network network(sink + 1);
@@ -109,10 +129,12 @@ class Recomputation {
       const int64_t bytes = bytes_of(value);
       network.add_edge(in(i), out(i), bytes);
       const Node& node = *value.producer();
-      if (bytes == 0 || kept_.contains(&value) || !may_repeat(node, what_)) {
+      const std::optional<int64_t> price = price_of(node, what_);
+      if (bytes == 0 || kept_.contains(&value) || !price) {
         network.add_edge(source, in(i), Network::kUnlimited);
         continue;
       }
+      if (*price > 0) network.add_edge(source, in(i), *price);
       for (const Value* input : node.inputs()) {
         auto it = number_.find(input);
         if (it != number_.end()) network.add_edge(out(it->second), in(i), Network::kUnlimited);

@@ -17,7 +17,8 @@ struct RecomputePlan {
 
 // Of a joint graph whose forward pass is what `forward` depends on: finds the values of the least bytes from
 // which the backward pass can compute all that it needs of the forward pass by nodes that `what` allows (a
-// minimal cut), and gives it copies of these nodes. Results stay the same to the last bit. Values whose size
+// minimal cut), and gives it copies of these nodes. MatMul, Gemm and Conv count as so many bytes as their
+// multiplications are worth by `what`. Results stay the same to the last bit. Values whose size
 // is not known are kept.
 RecomputePlan recompute(ir::Graph& joint, std::span<ir::Value* const> forward, Recompute what);
 

@@ -38,6 +38,13 @@ class Writer:
         save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=version), path)
 
 
+def write_smallest(path: Path):
+    """One weight: what a program takes to train anything."""
+    net = Writer("x")
+    net.add("Gemm", net.weight("weight", 1, 2, scale=1))
+    net.save(path, [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1])], [1, 2], 17)
+
+
 def write_lenet(path: Path):
     """LeNet-5 on 28x28 (LeCun et al. 1998), with ReLU and the largest of four pixels."""
     net = Writer("image")

@@ -13,14 +13,15 @@ PyTorch is set up by one command:
 A step is forward, loss, backward and optimizer on one batch of random data, in fp32, with the same network
 (PyTorch's is rebuilt from the ONNX file by onnx_to_torch.py), loss and optimizer. In a round each engine gets
 its turn in a process of its own, the order turning by one from round to round, so that drift of the machine
-falls on all alike. Of each engine the best round's median counts. Memory is the peak of the process; for
-PyTorch, less what importing it takes. The ratio is the best time of PyTorch divided by dlc's: above 1 dlc is
-faster.
+falls on all alike. Of each engine the best round's median counts. Memory is the peak of the process less weights,
+optimizer state and what the engine itself takes: PyTorch after its import, dlc for a step of one weight. The ratio is
+the best time of PyTorch divided by dlc's: above 1 dlc is faster.
 """
 
 import argparse
 import dataclasses
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -29,7 +30,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from train_networks import WRITERS
+from train_networks import WRITERS, write_smallest
 
 
 @dataclasses.dataclass
@@ -80,7 +81,7 @@ def optimizer_of(text: str, parameters):
 def peak_mb() -> float:
     """Of this process alone: getrusage counts what its parent took before as well."""
     lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / 1e6
 
 
 def run_torch(path: Path, network: Network, compiles: bool, threads: int, seconds: float) -> dict:
@@ -122,10 +123,13 @@ def run_torch(path: Path, network: Network, compiles: bool, threads: int, second
         start = time.perf_counter()
         step()
         times.append(1e3 * (time.perf_counter() - start))
-    return {"median_ms": statistics.median(times), "first_s": first, "memory_mb": peak_mb() - base}
+    states = [*module.parameters(), *module.buffers()]
+    states += [v for s in optimizer.state.values() for v in s.values() if torch.is_tensor(v)]
+    kept = sum(t.numel() * t.element_size() for t in states) / 1e6
+    return {"median_ms": statistics.median(times), "first_s": first, "memory_mb": peak_mb() - base - kept}
 
 
-def run_dlc(program: str, path: Path, network: Network, threads: int, seconds: float) -> dict:
+def bench_dlc(program: str, path: Path, network: Network, threads: int, seconds: float) -> dict:
     import onnx
 
     command = [
@@ -145,11 +149,28 @@ def run_dlc(program: str, path: Path, network: Network, threads: int, seconds: f
     if network.sequence:
         for value in onnx.load(path, load_external_data=False).graph.input:
             command += ["--shape", f"{value.name}={network.batch}x{network.sequence}"]
-    found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def state_mb(path: Path, network: Network) -> float:
+    """Of weights and what the optimizer keeps of each."""
+    import onnx
+
+    copies = 2 if network.optimizer.startswith("sgd") else 3
+    weights = [t for t in onnx.load(path).graph.initializer if t.data_type == onnx.TensorProto.FLOAT]
+    return copies * 4 * sum(math.prod(t.dims) for t in weights) / 1e6
+
+
+def run_dlc(program: str, path: Path, network: Network, threads: int, seconds: float) -> dict:
+    with tempfile.TemporaryDirectory() as folder:
+        smallest = Path(folder) / "smallest.onnx"
+        write_smallest(smallest)
+        base = bench_dlc(program, smallest, Network(1, network.optimizer), threads, 0.01)["peak_rss_mb"]
+    found = bench_dlc(program, path, network, threads, seconds)
     return {
         "median_ms": found["median_ms"],
         "first_s": found["load_ms"] / 1e3,
-        "memory_mb": found["peak_rss_mb"],
+        "memory_mb": found["peak_rss_mb"] - base - state_mb(path, network),
     }
 
 

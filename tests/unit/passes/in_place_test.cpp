@@ -105,5 +105,72 @@ TEST(InPlace, LeavesOtherShapes) {
                          "f32[4]"));
 }
 
+// What memory temporaries have in a program of a producer, the kernel under test and a consumer of %3.
+struct Temporaries {
+  bool share;
+  LiveRange first;
+};
+Temporaries temporaries(const std::string& body, const std::string& behind = "") {
+  const ir::Program program = ir::parse_program(R"(program "step"
+%0 = input f32[8, 4] at 0 "x"
+%1 = output f32[8, 4] at 0 "y"
+%2 = temp f32[8, 4] "a"
+%3 = temp f32[8, 4] "b"
+kernel "make" "Neg" {
+  parallel v0 in 0..8 {
+    vector v1 in 0..4 {
+      %2[v0, v1] = neg(%0[v0, v1])
+    }
+  }
+}
+kernel "k" "K" {
+  parallel v0 in 0..8 {
+    vector v1 in 0..4 {
+)" + body + R"(
+    }
+  }
+}
+kernel "use" "Neg" {
+  parallel v0 in 0..8 {
+    vector v1 in 0..4 {
+      %1[v0, v1] = neg(%3[v0, v1])
+    }
+  }
+}
+)" + behind);
+  std::vector<LiveRange> ranges = live_ranges(program);
+  const std::vector<ir::BufferId> first = shared_temporaries(program, ranges);
+  return {first[3] == first[2], ranges[2]};
+}
+
+TEST(SharedTemporaries, TakeThePlaceOfWhatEndsWithThem) {
+  const Temporaries found = temporaries("      %3[v0, v1] = %2[v0, v1] * %2[v0, v1]");
+  EXPECT_TRUE(found.share);
+  EXPECT_EQ(found.first.first, 1);
+  EXPECT_EQ(found.first.last, 3);
+}
+
+TEST(SharedTemporaries, LeaveOtherElementsAlone) {
+  EXPECT_FALSE(temporaries("      %3[v0, v1] = %2[v0, v1] * %2[v0, 0]").share);
+}
+
+TEST(SharedTemporaries, LeaveWhatIsReadLater) {
+  EXPECT_FALSE(temporaries("      %3[v0, v1] = neg(%2[v0, v1])", R"(kernel "late" "Neg" {
+  parallel v0 in 0..8 {
+    vector v1 in 0..4 {
+      %1[v0, v1] = neg(%2[v0, v1])
+    }
+  }
+}
+)")
+                   .share);
+}
+
+// Where the store does not need the load, code for separate buffers may turn them round.
+TEST(SharedTemporaries, StayApartWhereTheStoreDoesNotWaitForTheLoad) {
+  EXPECT_FALSE(temporaries("      %3[v0, v1] = %0[v0, v1]\n      %1[v0, v1] = neg(%2[v0, v1])").share);
+  EXPECT_TRUE(temporaries("      let v5 = neg(%2[v0, v1])\n      %3[v0, v1] = exp(v5)").share);
+}
+
 }  // namespace
 }  // namespace dlc::passes

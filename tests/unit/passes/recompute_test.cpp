@@ -76,5 +76,27 @@ TEST(Recompute, KeepsTheLeastBytes) {
   EXPECT_EQ(more.plan.saved_bytes, 16) << "all comes from h";
 }
 
+// An element of %h is a sum of two products, one of %a of a hundred.
+TEST(Recompute, RepeatsProductsThatSaveMoreThanTheyCost) {
+  const std::string text = R"(graph g(%x: f32[4, 2], %w: f32[2, 100], %v: f32[100, 50], %u: f32[50, 2]) {
+  %h: f32[4, 100] = MatMul(%x, %w)
+  %t: f32[4, 100] = Tanh(%h)
+  %a: f32[4, 50] = MatMul(%t, %v)
+  %b: f32[4, 50] = Tanh(%a)
+  %loss: f32[4, 2] = MatMul(%b, %u)
+  %g: f32[4, 50] = Mul(%b, %a)
+  %k: f32[4, 100] = Mul(%t, %h)
+  return %loss, %g, %k
+}
+)";
+  EXPECT_EQ(recomputed(text, Recompute::kAllButProducts).plan.saved_bytes, 1600 + 800);
+  const Result thin = recomputed(text, Recompute::kThinProducts);
+  EXPECT_EQ(thin.plan.saved_bytes, 800) << "two multiplications for four bytes";
+  const std::string backward = thin.text.substr(thin.text.find("%loss: "));
+  EXPECT_NE(backward.find("= MatMul(%Late"), std::string::npos) << thin.text;
+  EXPECT_EQ(recomputed(text, Recompute::kProducts).plan.saved_bytes, 0)
+      << "a hundred for four bytes: " << thin.text;
+}
+
 }  // namespace
 }  // namespace dlc::passes
