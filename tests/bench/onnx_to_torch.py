@@ -7,7 +7,7 @@ once, for the shapes of the example inputs, so that no step of PyTorch pays for 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 # Arguments from this position on are numbers, not tensors of the network: they are read once.
 FIRST_NUMBER = {
@@ -19,6 +19,16 @@ FIRST_NUMBER = {
     "ReduceMean": 1,
     "Clip": 1,
     "Range": 0,
+}
+
+
+# Written out, so that torch.compile need not look into calls of other libraries.
+TYPES = {
+    TensorProto.FLOAT: torch.float32,
+    TensorProto.DOUBLE: torch.float64,
+    TensorProto.INT32: torch.int32,
+    TensorProto.INT64: torch.int64,
+    TensorProto.BOOL: torch.bool,
 }
 
 
@@ -106,7 +116,7 @@ def squeeze(a, x, axes=None):
 
 
 def cast(a, x):
-    return x.to(torch.from_numpy(np.zeros((), helper.tensor_dtype_to_np_dtype(a["to"]))).dtype)
+    return x.to(TYPES[a["to"]])
 
 
 def divide(a, x, y):
