@@ -72,6 +72,13 @@ std::vector<ir::Kernel> schedule_bytes(ir::Program& program, Contraction& c) {
   return kernels;
 }
 
+std::vector<ir::Kernel> schedule_floats(ir::Program& program, Contraction& c) {
+  std::vector<ir::Kernel> kernels = merge_taps(program, c);
+  for (ir::Kernel& kernel : pack_operand(program, c, gemm_form(program, c).value()))
+    kernels.push_back(std::move(kernel));
+  return kernels;
+}
+
 // For reference compilation.
 void sum_in_double(Contraction& c) {
   const ir::VarId sum = c.accumulator;
@@ -103,7 +110,7 @@ std::vector<ir::Kernel> choose_algorithm(ir::Program& program, ir::Kernel& kerne
     return schedule_depthwise(program, c, *depthwise);
   kernel.note = why_no_gemm(program, c, form);
   if (!kernel.note.empty()) return {};
-  return is_byte_product(program, c) ? schedule_bytes(program, c) : pack_operand(program, c, *form);
+  return is_byte_product(program, c) ? schedule_bytes(program, c) : schedule_floats(program, c);
 }
 
 void schedule_contraction(ir::Program& program, ir::Region& region, size_t& at, const Options& options) {

@@ -50,7 +50,7 @@ std::optional<Run> find_run(const ir::Program& program, const ir::Contraction& c
   }
   if (!channel || !channel->extent.is_constant() || channel->extent.value() >= kFewChannels)
     return std::nullopt;
-  if (stride(program, c.a, channel->var) != Dim(1)) return std::nullopt;
+  if (channel->extent != Dim(1) && stride(program, c.a, channel->var) != Dim(1)) return std::nullopt;
   for (const ContractionAxis& axis : c.axes) {
     if (axis.role != AxisRole::kWindow || !axis.extent.is_constant() || axis.extent.value() < 2) continue;
     if (stride(program, c.a, axis.var) != channel->extent) continue;
@@ -118,7 +118,9 @@ class PaddedCopy {
     padded.order.push_back(static_cast<int>(run_.a_tap));
     padded.order.push_back(static_cast<int>(run_.a_channel));
     const ir::BufferId to = program_.add_buffer(std::move(padded));
-    const Expr zero = c_.a.zero_point ? c_.a.zero_point : ir::integer(0, source.dtype);
+    const Expr zero = c_.a.zero_point          ? c_.a.zero_point
+                      : is_float(source.dtype) ? ir::real(0, source.dtype)
+                                               : ir::integer(0, source.dtype);
     const ir::BufferId from = c_.a.buffer;
     std::vector<ir::Kernel> kernels;
     kernels.push_back(kernel(shape_, [&](const std::vector<Expr>& at) { return ir::store(to, at, zero); }));
@@ -159,14 +161,18 @@ class PaddedCopy {
   ir::Shape shape_;
 };
 
-// A constant with the two axes behind the others.
-Tensor with_last(const Tensor& tensor, size_t tap, size_t channel) {
-  const std::vector<int64_t>& shape = tensor.shape();
+// The axes with these two behind the others.
+std::vector<size_t> with_last(size_t rank, size_t tap, size_t channel) {
   std::vector<size_t> order;
-  for (size_t i = 0; i < shape.size(); ++i) {
+  for (size_t i = 0; i < rank; ++i) {
     if (i != tap && i != channel) order.push_back(i);
   }
   order.insert(order.end(), {tap, channel});
+  return order;
+}
+
+Tensor transposed(const Tensor& tensor, const std::vector<size_t>& order) {
+  const std::vector<int64_t>& shape = tensor.shape();
   std::vector<int64_t> steps(shape.size(), 1), extents, from_steps;
   for (size_t i = shape.size() - 1; i > 0; --i) steps[i - 1] = steps[i] * shape[i];
   for (const size_t i : order) {
@@ -174,45 +180,61 @@ Tensor with_last(const Tensor& tensor, size_t tap, size_t channel) {
     from_steps.push_back(steps[i]);
   }
   Tensor result(tensor.dtype(), extents);
+  const int64_t bytes = byte_size(tensor.dtype(), 1);
   for (int64_t to = 0; to < result.size(); ++to) {
     int64_t rest = to, from = 0;
     for (size_t i = extents.size(); i-- > 0;) {
       from += rest % extents[i] * from_steps[i];
       rest /= extents[i];
     }
-    result.mutable_as<uint8_t>()[to] = tensor.as<uint8_t>()[from];
+    std::memcpy(result.mutable_as<uint8_t>() + to * bytes, tensor.as<uint8_t>() + from * bytes,
+                static_cast<size_t>(bytes));
   }
   return result;
 }
 
-// The weights with channels innermost behind the taps.
-void reorder_weights(ir::Program& program, ir::Contraction& c, const Run& run) {
+// The weights with channels innermost behind the taps; what puts those there that only the run knows.
+std::vector<ir::Kernel> reorder_weights(ir::Program& program, ir::Contraction& c, const Run& run) {
   const ir::Buffer source = program.buffer(c.b.buffer);
+  const std::vector<size_t> order = with_last(source.shape.size(), run.b_tap, run.b_channel);
+  const bool constant = source.kind == ir::BufferKind::kConstant;
   ir::Buffer weights;
   weights.name = source.name;
-  weights.kind = ir::BufferKind::kConstant;
+  weights.kind = constant ? ir::BufferKind::kConstant : ir::BufferKind::kTemp;
   weights.dtype = source.dtype;
-  weights.constant = with_last(source.constant, run.b_tap, run.b_channel);
-  for (const int64_t extent : weights.constant.shape()) weights.shape.push_back(extent);
-  std::vector<Expr> index;
-  for (size_t i = 0; i < c.b.index.size(); ++i) {
-    if (i != run.b_tap && i != run.b_channel) index.push_back(c.b.index[i]);
+  if (constant) weights.constant = transposed(source.constant, order);
+  std::vector<Expr> index, from, to;
+  std::vector<VarId> vars;
+  for (const size_t i : order) {
+    weights.shape.push_back(source.shape[i]);
+    index.push_back(c.b.index[i]);
+    vars.push_back(program.fresh_var());
+    to.push_back(ir::var(vars.back()));
   }
-  index.push_back(c.b.index[run.b_tap]);
-  index.push_back(c.b.index[run.b_channel]);
-  c.b.buffer = program.add_buffer(std::move(weights));
+  from.resize(order.size());
+  for (size_t i = 0; i < order.size(); ++i) from[order[i]] = to[i];
+  const ir::BufferId given = std::exchange(c.b.buffer, program.add_buffer(std::move(weights)));
   c.b.index = std::move(index);
+  if (constant) return {};
+  const ir::Shape& shape = program.buffer(c.b.buffer).shape;
+  const ir::Stmt store = ir::store(c.b.buffer, to, ir::load(given, source.dtype, from));
+  std::vector<ir::Kernel> kernels;
+  kernels.push_back({"reorder", "", ir::LoopNest{ir::nest(vars, shape, vars.size(), {store})}});
+  return kernels;
 }
 
-// The channel goes on where the tap ends.
+// The channel goes on where the tap ends; where there is but one channel the tap takes its role.
 void merge(ir::Contraction& c, const Run& run) {
-  auto without_tap = [&](Expr& e) {
-    e = ir::substitute(e, [&](VarId v) { return v == run.tap.var ? ir::integer(0) : Expr(); });
+  const bool one_channel = run.channel.extent == Dim(1);
+  const VarId gone = one_channel ? run.channel.var : run.tap.var;
+  auto without = [&](Expr& e) {
+    e = ir::substitute(e, [&](VarId v) { return v == gone ? ir::integer(0) : Expr(); });
   };
-  for (Expr& e : c.a.index) without_tap(e);
-  for (Expr& e : c.b.index) without_tap(e);
-  std::erase_if(c.axes, [&](const ContractionAxis& axis) { return axis.var == run.tap.var; });
+  for (Expr& e : c.a.index) without(e);
+  for (Expr& e : c.b.index) without(e);
+  std::erase_if(c.axes, [&](const ContractionAxis& axis) { return axis.var == gone; });
   for (ContractionAxis& axis : c.axes) {
+    if (axis.var == run.tap.var) axis.role = AxisRole::kK;
     if (axis.var == run.channel.var) axis.extent = run.tap.extent * run.channel.extent;
   }
 }
@@ -221,7 +243,7 @@ void merge(ir::Contraction& c, const Run& run) {
 
 std::vector<ir::Kernel> merge_taps(ir::Program& program, ir::Contraction& c) {
   const ir::Buffer& weights = program.buffer(c.b.buffer);
-  if (weights.kind != ir::BufferKind::kConstant || weights.view || !weights.order.empty()) return {};
+  if (weights.kind == ir::BufferKind::kConstant && (weights.view || !weights.order.empty())) return {};
   const std::optional<Run> run = find_run(program, c);
   if (!run) return {};
   std::vector<ir::Kernel> kernels;
@@ -230,7 +252,7 @@ std::vector<ir::Kernel> merge_taps(ir::Program& program, ir::Contraction& c) {
     if (!copy.plan()) return {};
     kernels = copy.make();
   }
-  reorder_weights(program, c, *run);
+  for (ir::Kernel& kernel : reorder_weights(program, c, *run)) kernels.push_back(std::move(kernel));
   merge(c, *run);
   return kernels;
 }

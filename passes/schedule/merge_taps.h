@@ -7,10 +7,11 @@
 
 namespace dlc::passes {
 
-// Where the channels of a convolution of bytes are so few that they leave most of a group unused, and the
-// taps of a row follow each other in memory, makes these taps and channels one K axis. Padding goes into a
-// copy of A, which the returned kernels make before the contraction; constant weights are stored in the order
-// of the run. Requires that storage orders are decided.
+// Where the channels of a convolution are so few that a tap is hardly worth its addresses, and leave most of
+// a group of bytes unused, and the taps of a row follow each other in memory, makes these taps and channels
+// one K axis. Padding goes into a copy of A, which the returned kernels make before the contraction; weights
+// are stored in the order of the run, those that only the run knows by a kernel. Requires that storage orders
+// are decided.
 std::vector<ir::Kernel> merge_taps(ir::Program& program, ir::Contraction& contraction);
 
 }  // namespace dlc::passes

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "ir/kernel/interpret.h"
 #include "ir/kernel/lower.h"
 #include "passes/choose_layouts.h"
@@ -175,6 +177,34 @@ TEST(Convolution, MatchesTheInterpreter) {
                                                   {21, 1, 20, 9, 2},
                                                   {25, 1, 1, 17, 1}}) {
     check_convolution(window);
+  }
+}
+
+// Taps that follow each other in memory are one run along K with the few channels of an image.
+TEST(Convolution, JoinsTapsOfFewChannels) {
+  for (bool known_weights : {true, false}) {
+    for (const Window& window : std::vector<Window>{{12, 2, 20, 5, 1, 1, 2, 1, known_weights},
+                                                    {21, 3, 20, 7, 2, 1, 3, 1, known_weights},
+                                                    {9, 3, 24, 3, 2, 1, 0, 1, known_weights},
+                                                    {11, 4, 40, 2, 1, 1, 1, 1, known_weights}}) {
+      auto [program, inputs] = convolution(window);
+      passes::Options options;
+      options.exact = true;  // no minimal filtering
+      passes::choose_layouts(program, options);
+      passes::choose_schedules(program, options);
+      std::vector<ir::Dim> sums;
+      ir::for_each_step(program.main, [&](const ir::Step& step) {
+        const auto* c = std::get_if<ir::Contraction>(&std::get<ir::KernelStep>(step.node).kernel.body);
+        for (const ir::ContractionAxis& axis : c ? c->axes : std::vector<ir::ContractionAxis>()) {
+          if (axis.role == AxisRole::kK || axis.role == AxisRole::kWindow) sums.push_back(axis.extent);
+        }
+      });
+      std::sort(sums.begin(), sums.end(),
+                [](const ir::Dim& a, const ir::Dim& b) { return a.value() < b.value(); });
+      EXPECT_EQ(sums, (std::vector<ir::Dim>{window.window, window.in * window.window}));
+      check_convolution(window);
+      check_convolution(window, true);
+    }
   }
 }
 
