@@ -10,7 +10,7 @@ namespace dlc::model {
 namespace {
 
 // A worker that is woken should get at least so much to do.
-constexpr int64_t kMinWorkerNs = 8000;
+constexpr int64_t kMinWorkerNs = 3000;
 constexpr int64_t kMinPieceNs = 2000;
 constexpr int64_t kPiecesPerWorker = 4;
 
