@@ -176,7 +176,8 @@ std::vector<BufferId> shared_temporaries(const ir::Program& program, std::vector
   for (const auto& [position, kernel] : outermost_kernels(program)) {
     for (BufferId to : ir::writes(*kernel)) {
       const auto made = static_cast<size_t>(to);
-      if (!is_temporary(program.buffer(to)) || ranges[made].first != position || first[made] != to) continue;
+      const bool begins = ranges[made].first == position && ranges[made].last > position;
+      if (!is_temporary(program.buffer(to)) || !begins) continue;
       for (BufferId from : ir::reads(*kernel)) {
         const auto read = static_cast<size_t>(from);
         if (from == to || !is_temporary(program.buffer(from))) continue;

@@ -166,6 +166,38 @@ TEST(SharedTemporaries, LeaveWhatIsReadLater) {
                    .share);
 }
 
+// A result that nobody reads would be written over one that somebody does.
+TEST(SharedTemporaries, LeaveOutWhatIsNotRead) {
+  const ir::Program program = ir::parse_program(R"(program "step"
+%0 = input f32[8] at 0 "x"
+%1 = output f32[8] at 0 "y"
+%2 = temp f32[8] "a"
+%3 = temp f32[8] "unread"
+%4 = temp f32[8] "b"
+kernel "make" "Neg" {
+  vector v0 in 0..8 {
+    %2[v0] = neg(%0[v0])
+  }
+}
+kernel "two" "Two" {
+  vector v0 in 0..8 {
+    let v1 = %2[v0]
+    %3[v0] = exp(v1)
+    %4[v0] = neg(v1)
+  }
+}
+kernel "use" "Neg" {
+  vector v0 in 0..8 {
+    %1[v0] = neg(%4[v0])
+  }
+}
+)");
+  std::vector<LiveRange> ranges = live_ranges(program);
+  const std::vector<ir::BufferId> first = shared_temporaries(program, ranges);
+  EXPECT_EQ(first[3], static_cast<ir::BufferId>(3));
+  EXPECT_EQ(first[4], static_cast<ir::BufferId>(2));
+}
+
 // Where the store does not need the load, code for separate buffers may turn them round.
 TEST(SharedTemporaries, StayApartWhereTheStoreDoesNotWaitForTheLoad) {
   EXPECT_FALSE(temporaries("      %3[v0, v1] = %0[v0, v1]\n      %1[v0, v1] = neg(%2[v0, v1])").share);
